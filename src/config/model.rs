@@ -1,0 +1,364 @@
+//! The configuration as the other rooms read it: plain data, defaults filled in, units resolved.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+/// A value that is never shown: not in logs, not in errors, not in `{:?}`.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Secret(String);
+
+impl Secret {
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The secret itself. Hand it to the client that needs it and to nothing else.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// A text that another room compiles, with where it stands: `partition_by[1] (forebay.yaml:12)`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Placed {
+    pub text: String,
+    pub place: String,
+}
+
+/// A whole configuration file.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub pipeline: Pipeline,
+    /// Bytes for raw records, open rows and open files together.
+    pub memory_limit: usize,
+    /// `host:port` of `/healthz`, `/readyz` and `/metrics`.
+    pub listen: Option<String>,
+    /// From the first SIGTERM to leaving without what is not sealed.
+    pub shutdown_timeout: Duration,
+}
+
+#[derive(Debug, Clone)]
+pub struct Pipeline {
+    /// Names the consumer group and the state; `[A-Za-z0-9._-]{1,128}`.
+    pub name: String,
+    pub source: Source,
+    pub registry: Registry,
+    pub value: Value,
+    pub partition_by: Vec<PartitionItem>,
+    pub sink: Sink,
+    pub rotate: Rotate,
+    pub commit: Commit,
+    pub rejects: Rejects,
+    /// Which programs must be able to open the files.
+    pub readers: Vec<Reader>,
+    pub limits: Limits,
+}
+
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// `bootstrap.servers`
+    pub brokers: String,
+    pub topics: Topics,
+    /// `group.id`
+    pub group: String,
+    pub start: Start,
+    /// librdkafka properties as given, those the program owns refused.
+    pub properties: BTreeMap<String, Secret>,
+    /// SASL OAUTHBEARER by client credentials.
+    pub oauth: Option<OAuth>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Topics {
+    Names(Vec<String>),
+    /// A regular expression over whole topic names; topics that start with `__` never match.
+    Regex(String),
+}
+
+/// Where a Kafka partition starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Start {
+    /// The group's committed offset, else earliest.
+    Auto,
+    /// The group's committed offset, else earliest: but never before what the group committed.
+    Earliest,
+    /// The group's committed offset, else the end of the log when first assigned.
+    Latest,
+    /// The group's committed offset, else these, by topic and Kafka partition; else earliest.
+    Offsets(BTreeMap<(String, i32), i64>),
+    /// The group's committed offset, else the first record at or after this time (ms since 1970).
+    Timestamp(i64),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OAuth {
+    pub token_url: String,
+    pub client_id: String,
+    pub client_secret: Secret,
+    pub scope: Option<String>,
+    /// SASL extensions (`logicalCluster`, `identityPoolId`, …).
+    pub extensions: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Registry {
+    /// Tried in order. No trailing slash, no user information.
+    pub urls: Vec<String>,
+    pub auth: RegistryAuth,
+    pub tls: Tls,
+    pub headers: BTreeMap<String, Secret>,
+    pub subject_name_strategy: SubjectNameStrategy,
+    /// How long an id that the registry does not know is asked for again before its records are rejected.
+    pub unknown_id_grace: Duration,
+    /// Of one request, connection included.
+    pub timeout: Duration,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum RegistryAuth {
+    #[default]
+    None,
+    Basic {
+        username: String,
+        password: Secret,
+    },
+    Bearer(Secret),
+}
+
+/// PEM files.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Tls {
+    pub ca_file: Option<String>,
+    pub cert_file: Option<String>,
+    pub key_file: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SubjectNameStrategy {
+    Topic,
+    Record,
+    TopicRecord,
+}
+
+/// How a record's value becomes columns (design: the mapping tables in ARCHITECTURE.md).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Value {
+    pub format: Format,
+    /// `uint32` as Int64 and `uint64` as Decimal(20,0), or as the unsigned types.
+    pub unsigned: Unsigned,
+    pub enums: Enums,
+    /// proto3 scalars without presence: the default value, or nullable and null when absent.
+    pub presence: Presence,
+    /// A null value of a record.
+    pub tombstones: Tombstones,
+    /// Fields that refer back to a message or record they stand in.
+    pub recursion: Recursion,
+    /// Avro unions of several branches.
+    pub unions: Unions,
+    /// Timestamps finer than the column: reject the record, or cut the digits off.
+    pub truncate_timestamps: bool,
+}
+
+impl Default for Value {
+    fn default() -> Self {
+        Self {
+            format: Format::Auto,
+            unsigned: Unsigned::Widen,
+            enums: Enums::Name,
+            presence: Presence::Default,
+            tombstones: Tombstones::Skip,
+            recursion: Recursion::Json,
+            unions: Unions::Struct,
+            truncate_timestamps: false,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// What the registry says the schema is.
+    Auto,
+    Protobuf,
+    Avro,
+}
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unsigned {
+    Widen,
+    Native,
+}
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Enums {
+    Name,
+    Number,
+}
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    Default,
+    Nullable,
+}
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tombstones {
+    /// Counted, and left out of the files.
+    Skip,
+    Reject,
+}
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recursion {
+    Json,
+    Bytes,
+    Drop,
+}
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unions {
+    Struct,
+    Json,
+}
+
+/// One item of `partition_by`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartitionItem {
+    /// The expression, compiled by `partition`.
+    pub expr: Placed,
+    /// Name of the path segment; derived from the expression when not given.
+    pub name: Option<String>,
+    /// IANA name; default UTC. Checked by `partition`.
+    pub timezone: Option<Placed>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Sink {
+    pub url: SinkUrl,
+    pub s3: S3,
+    pub compression: Compression,
+    /// gzip 0 to 9 (default 6), zstd 1 to 22 (default 3); none for the others.
+    pub compression_level: Option<u32>,
+    pub escape: Escape,
+    pub partition_columns: PartitionColumns,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SinkUrl {
+    /// Prefix without leading or trailing slash; may be empty.
+    S3 { bucket: String, prefix: String },
+    /// Absolute or relative path of a folder.
+    Local(std::path::PathBuf),
+}
+
+impl fmt::Display for SinkUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SinkUrl::S3 { bucket, prefix } if prefix.is_empty() => write!(f, "s3://{bucket}"),
+            SinkUrl::S3 { bucket, prefix } => write!(f, "s3://{bucket}/{prefix}"),
+            SinkUrl::Local(path) => write!(f, "{}", path.display()),
+        }
+    }
+}
+
+/// What only S3 sinks have. Everything optional; the SDK's own chain fills the rest.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct S3 {
+    pub endpoint: Option<String>,
+    pub region: Option<String>,
+    /// Default: true with an endpoint, false without.
+    pub path_style: Option<bool>,
+    pub access_key_id: Option<Secret>,
+    pub secret_access_key: Option<Secret>,
+    pub session_token: Option<Secret>,
+    /// `AES256`, `aws:kms` or `aws:kms:dsse`.
+    pub sse: Option<String>,
+    pub kms_key_id: Option<String>,
+    pub bucket_key: Option<bool>,
+    /// Canned ACL: `private`, `bucket-owner-full-control`, …
+    pub acl: Option<String>,
+    pub storage_class: Option<String>,
+    pub tags: BTreeMap<String, String>,
+    /// `crc32`, `crc32c`, `crc64nvme`, `sha256`: sent with every part. Default: only when the store requires one.
+    pub checksum: Option<String>,
+    /// Bytes of a multipart part; 5 MiB to 5 GiB, default 8 MiB.
+    pub part_bytes: Option<usize>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compression {
+    Gzip,
+    Zstd,
+    Snappy,
+    Lz4,
+    None,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Escape {
+    /// Hive's `%XX`, injective.
+    Hive,
+    /// Raw, as Connect's partitioners write them, except where a value would leave its folder.
+    Connect,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PartitionColumns {
+    /// A column leaves the file only if it is top level and used as itself.
+    Auto,
+    Keep,
+    Drop,
+}
+
+/// When one file closes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rotate {
+    pub rows: u64,
+    /// As stored.
+    pub bytes: u64,
+}
+
+/// When all files of a Kafka partition close and become visible.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Commit {
+    pub interval: Duration,
+    pub rows: Option<u64>,
+    /// Raw bytes consumed.
+    pub bytes: Option<u64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejects {
+    /// Where reject files go; default `<sink url>/_rejects/<pipeline>`, with the topic below it.
+    /// Must be in the sink's bucket or filesystem: they are part of the same commit.
+    pub prefix: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reader {
+    Spark,
+    Athena,
+    Trino,
+    Duckdb,
+    /// The exact types of the mapping tables.
+    Native,
+}
+
+/// Bounds for one record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Key and value and headers; larger ones are rejected by reference.
+    pub record_bytes: usize,
+    /// Nesting of messages, groups, records, arrays.
+    pub depth: u32,
+    /// Bytes one record may take as columns; the larger of this and 64 times its own size.
+    pub decoded_bytes: usize,
+    /// List elements, map entries and sub-messages one record may make.
+    pub nodes: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { record_bytes: 32 << 20, depth: 100, decoded_bytes: 64 << 20, nodes: 10_000_000 }
+    }
+}

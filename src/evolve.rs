@@ -1,0 +1,69 @@
+//! What a new schema does to the files that are open. Pure.
+//!
+//! Owns: whether two Arrow schemas may share a file.
+//! Does not own: decoding, files.
+//! Absent: projection. This version knows the mode `rotate`: a file has its writer schema's columns.
+
+use arrow::datatypes::{DataType, Field, Schema};
+
+/// True when rows of `a` may go into a file of `b`: equal names, order, types and nullability, all
+/// the way down. Metadata (field numbers, documentation) is ignored.
+pub fn same_columns(a: &Schema, b: &Schema) -> bool {
+    a.fields().len() == b.fields().len()
+        && a.fields().iter().zip(b.fields()).all(|(a, b)| same_field(a, b))
+}
+
+fn same_field(a: &Field, b: &Field) -> bool {
+    a.name() == b.name()
+        && a.is_nullable() == b.is_nullable()
+        && same_type(a.data_type(), b.data_type())
+}
+
+fn same_type(a: &DataType, b: &DataType) -> bool {
+    match (a, b) {
+        (DataType::Struct(a), DataType::Struct(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same_field(a, b))
+        }
+        (DataType::List(a), DataType::List(b)) => same_field(a, b),
+        (DataType::Map(a, a_sorted), DataType::Map(b, b_sorted)) => {
+            a_sorted == b_sorted && same_field(a, b)
+        }
+        (a, b) => a == b,
+    }
+}
+
+/// A number that is equal for schemas that [`same_columns`] calls equal, and stable across releases:
+/// CRC-32 of the columns written out as text.
+pub fn fingerprint(schema: &Schema) -> u32 {
+    let mut text = String::new();
+    for field in schema.fields() {
+        describe(field, &mut text);
+    }
+    crc32fast::hash(text.as_bytes())
+}
+
+fn describe(field: &Field, out: &mut String) {
+    use std::fmt::Write;
+    let _ = write!(out, "{:?}{}", field.name(), if field.is_nullable() { '?' } else { '!' });
+    match field.data_type() {
+        DataType::Struct(fields) => {
+            out.push('{');
+            fields.iter().for_each(|f| describe(f, out));
+            out.push('}');
+        }
+        DataType::List(item) => {
+            out.push('[');
+            describe(item, out);
+            out.push(']');
+        }
+        DataType::Map(entries, _) => {
+            out.push('<');
+            describe(entries, out);
+            out.push('>');
+        }
+        leaf => {
+            let _ = write!(out, "{leaf}");
+        }
+    }
+    out.push(',');
+}

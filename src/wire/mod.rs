@@ -1,0 +1,219 @@
+//! Bytes of a record → schema reference, message indexes, body. Pure; borrows; allocates nothing for
+//! the usual record.
+//!
+//! Owns: the Confluent wire format: magic byte 0 with a schema id, magic byte 1 with a GUID, the
+//! `__key_schema_id` / `__value_schema_id` headers, Protobuf message indexes.
+//! Does not own: what an id means (`registry`), the body (`decode`).
+//! Bounded by: [`INDEXES_MAX`] message indexes, checked before anything is stored.
+//! Absent: IO, clocks, schemas.
+//!
+//! Source: Confluent's "Wire format" page and the client of schema-registry 8.x, through
+//! `tests/corpus/wire`.
+
+use smallvec::SmallVec;
+
+use crate::error::{Code, Kind, Reject};
+use crate::record::Headers;
+
+/// Most message indexes accepted: a message path that deep names nothing real.
+pub const INDEXES_MAX: usize = 32;
+
+/// Header that holds the schema reference of a key.
+pub const KEY_HEADER: &str = "__key_schema_id";
+/// Header that holds the schema reference of a value.
+pub const VALUE_HEADER: &str = "__value_schema_id";
+
+pub static EMPTY: Code = Code {
+    id: "FB0101",
+    kind: Kind::Reject,
+    title: "payload too short for a schema reference",
+    help: "The producer does not use a schema registry serializer, or the record was cut. Set `value.format` to what the topic holds.",
+};
+pub static MAGIC: Code = Code {
+    id: "FB0102",
+    kind: Kind::Reject,
+    title: "unknown magic byte",
+    help: "The first byte of a framed record is 0 (schema id) or 1 (schema GUID). The producer does not use a schema registry serializer.",
+};
+pub static INDEXES: Code = Code {
+    id: "FB0103",
+    kind: Kind::Reject,
+    title: "message indexes that name no message",
+    help: "The producer wrote message indexes that do not fit the schema: it was registered with another file layout, or the producer omits the indexes (kafkajs does) or writes them unsigned.",
+};
+pub static HEADER: Code = Code {
+    id: "FB0104",
+    kind: Kind::Reject,
+    title: "schema header of the wrong form",
+    help: "`__value_schema_id` holds magic byte 0 and four bytes, or magic byte 1 and sixteen bytes, then message indexes for Protobuf.",
+};
+pub static SCHEMA_ID: Code = Code {
+    id: "FB0105",
+    kind: Kind::Reject,
+    title: "schema id out of range",
+    help: "Registries give ids from 1 to 2147483647. The record was not framed by a registry's serializer.",
+};
+
+/// Every code of this room.
+pub static CODES: &[&Code] = &[&EMPTY, &MAGIC, &INDEXES, &HEADER, &SCHEMA_ID];
+
+/// What a frame says about its schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum SchemaRef {
+    /// `1..=i32::MAX`, unique within a registry.
+    Id(u32),
+    /// MD5 of the schema, as 16 bytes in the order they are written.
+    Guid([u8; 16]),
+}
+
+impl std::fmt::Display for SchemaRef {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            SchemaRef::Id(id) => write!(f, "{id}"),
+            SchemaRef::Guid(guid) => write!(f, "{}", uuid::Uuid::from_bytes(*guid)),
+        }
+    }
+}
+
+/// Path of a message in its file: index among the declared messages, level by level.
+pub type MessageIndexes = SmallVec<[u32; 4]>;
+
+/// Which half of a record a frame is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Side {
+    Key,
+    Value,
+}
+
+/// A schema reference and the bytes around it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Frame<'a> {
+    pub schema: SchemaRef,
+    /// Where message indexes stand if the schema is Protobuf.
+    tail: &'a [u8],
+    /// The body, if the reference came from a header; else the body is what follows in `tail`.
+    payload: Option<&'a [u8]>,
+}
+
+impl<'a> Frame<'a> {
+    /// Splits a payload. A header with a value wins over the payload's own prefix.
+    ///
+    /// Errors: [`EMPTY`], [`MAGIC`], [`HEADER`], [`SCHEMA_ID`].
+    pub fn parse(payload: &'a [u8], headers: Headers<'a>, side: Side) -> Result<Self, Box<Reject>> {
+        let name = match side {
+            Side::Key => KEY_HEADER,
+            Side::Value => VALUE_HEADER,
+        };
+        match headers.last(name) {
+            Some(header) => {
+                let (schema, tail) = reference(header).map_err(|e| {
+                    Reject::new(
+                        &HEADER,
+                        format!("schema header `{name}`: {}, magic byte 0 and 4 bytes or 1 and 16 bytes required", e.message),
+                    )
+                })?;
+                Ok(Self { schema, tail, payload: Some(payload) })
+            }
+            None => {
+                let (schema, tail) = reference(payload)?;
+                Ok(Self { schema, tail, payload: None })
+            }
+        }
+    }
+
+    /// The body of an Avro or JSON record.
+    pub fn body(&self) -> &'a [u8] {
+        self.payload.unwrap_or(self.tail)
+    }
+
+    /// Message indexes and body of a Protobuf record.
+    ///
+    /// An empty list on the wire means `[0]`. Error: [`INDEXES`].
+    pub fn protobuf(&self) -> Result<(MessageIndexes, &'a [u8]), Box<Reject>> {
+        let (indexes, rest) = indexes(self.tail)?;
+        match self.payload {
+            None => Ok((indexes, rest)),
+            Some(_) if !rest.is_empty() => Err(Reject::new(
+                &HEADER,
+                format!(
+                    "schema header: {} bytes after the message indexes, none required",
+                    rest.len()
+                ),
+            )),
+            Some(payload) => Ok((indexes, payload)),
+        }
+    }
+}
+
+fn reference(bytes: &[u8]) -> Result<(SchemaRef, &[u8]), Box<Reject>> {
+    match bytes.split_first() {
+        None => {
+            Err(Reject::new(&EMPTY, "payload of 0 bytes: a magic byte and a schema id required"))
+        }
+        Some((0, rest)) => {
+            let Some((id, rest)) = rest.split_first_chunk::<4>() else {
+                return Err(too_short(bytes, 5));
+            };
+            let id = i32::from_be_bytes(*id);
+            if id < 1 {
+                return Err(Reject::new(
+                    &SCHEMA_ID,
+                    format!("schema id `{id}`: 1 to 2147483647 required"),
+                ));
+            }
+            Ok((SchemaRef::Id(id as u32), rest))
+        }
+        Some((1, rest)) => {
+            let Some((guid, rest)) = rest.split_first_chunk::<16>() else {
+                return Err(too_short(bytes, 17));
+            };
+            Ok((SchemaRef::Guid(*guid), rest))
+        }
+        Some((magic, _)) => {
+            Err(Reject::new(&MAGIC, format!("magic byte `{magic}`: 0 or 1 required")))
+        }
+    }
+}
+
+#[cold]
+fn too_short(bytes: &[u8], required: usize) -> Box<Reject> {
+    Reject::new(&EMPTY, format!("payload of {} bytes: at least {required} required", bytes.len()))
+}
+
+fn indexes(bytes: &[u8]) -> Result<(MessageIndexes, &[u8]), Box<Reject>> {
+    let (count, mut rest) = zigzag(bytes)?;
+    if count == 0 {
+        return Ok((SmallVec::from_slice(&[0]), rest));
+    }
+    if count < 0 || count as usize > INDEXES_MAX {
+        return Err(Reject::new(
+            &INDEXES,
+            format!("message indexes: count `{count}`, 0 to {INDEXES_MAX} required"),
+        ));
+    }
+    let mut path = MessageIndexes::new();
+    for _ in 0..count {
+        let (index, tail) = zigzag(rest)?;
+        rest = tail;
+        path.push(u32::try_from(index).map_err(|_| {
+            Reject::new(&INDEXES, format!("message index `{index}`: 0 to 2147483647 required"))
+        })?);
+    }
+    Ok((path, rest))
+}
+
+/// A zigzag varint of at most five bytes (32 bits), as the serializers write them.
+fn zigzag(bytes: &[u8]) -> Result<(i32, &[u8]), Box<Reject>> {
+    let mut raw = 0u64;
+    for (i, &byte) in bytes.iter().take(5).enumerate() {
+        raw |= u64::from(byte & 0x7f) << (7 * i);
+        if byte < 0x80 {
+            let Ok(raw) = u32::try_from(raw) else { break };
+            return Ok((((raw >> 1) as i32) ^ -((raw & 1) as i32), &bytes[i + 1..]));
+        }
+    }
+    Err(Reject::new(
+        &INDEXES,
+        "message indexes: a varint that is cut or over 32 bits, at most 5 bytes required",
+    ))
+}
