@@ -21,6 +21,6 @@ pub mod store;
 pub mod file;
 pub mod commit;
 // -- the whole --
-pub mod pipeline;
 pub mod server;
+pub mod pipeline;
 pub mod cli;

@@ -137,7 +137,7 @@ impl RecordBatch {
             value: value.map(|v| v.len() as u32),
             headers: (self.arena.len() - before) as u32,
         });
-        self.next = offset + 1;
+        self.next = offset.saturating_add(1);
     }
 
     /// Number of records.
@@ -168,6 +168,11 @@ impl RecordBatch {
             value: entry.value.map(|_| &self.arena[key_end..value_end]),
             headers: Headers(&self.arena[value_end..headers_end]),
         }
+    }
+
+    /// The record at this offset, if the batch holds it.
+    pub fn find(&self, offset: Offset) -> Option<Record<'_>> {
+        self.records.binary_search_by_key(&offset, |r| r.offset).ok().map(|i| self.get(i))
     }
 
     pub fn iter(&self) -> impl Iterator<Item = Record<'_>> {

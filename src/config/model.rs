@@ -42,6 +42,8 @@ pub struct Config {
     pub listen: Option<String>,
     /// From the first SIGTERM to leaving without what is not sealed.
     pub shutdown_timeout: Duration,
+    /// What is not wrong and still worth saying, one line each, with its place.
+    pub warnings: Vec<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -176,7 +178,7 @@ impl Default for Value {
             tombstones: Tombstones::Skip,
             recursion: Recursion::Json,
             unions: Unions::Struct,
-            truncate_timestamps: false,
+            truncate_timestamps: true,
         }
     }
 }
@@ -329,9 +331,11 @@ pub struct Commit {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejects {
-    /// Where reject files go; default `<sink url>/_rejects/<pipeline>`, with the topic below it.
-    /// Must be in the sink's bucket or filesystem: they are part of the same commit.
+    /// Key prefix below the sink's root, without slashes at its ends, with the topic below it:
+    /// `_rejects/<pipeline>`. Its first segment starts with `_`, which no topic's folder does.
     pub prefix: String,
+    /// Whether rejects that look like a fault of the registry or of a deployment pause a Kafka partition.
+    pub breaker: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,12 +3,14 @@
 //! Owns: the plan (compiled once per schema, message path and options) and the run (the hot loop),
 //! for Protobuf and Avro; what each type becomes.
 //! Does not own: framing (`wire`), schemas (`registry`), which rows share a file (`evolve`).
-//! Bounded by: [`crate::config::Limits`], per record.
+//! Bounded by: [`crate::config::Limits`], per record; [`columns::COLUMNS_MAX`] columns per plan.
 //! Absent: IO, clocks, async, trees of values.
 
+pub mod avro;
+pub mod codes;
 pub mod columns;
 pub mod protobuf;
-pub mod avro;
+pub mod readers;
 
 use std::sync::Arc;
 
@@ -17,7 +19,10 @@ use arrow::datatypes::SchemaRef;
 
 use crate::config;
 use crate::error::{Fault, Reject};
-use crate::registry::Schema;
+use crate::registry::{Parsed, Schema};
+use columns::{Columns, Meter, Shape};
+
+pub use codes::CODES;
 
 /// What the configuration says about columns.
 #[derive(Debug, Clone)]
@@ -37,13 +42,24 @@ pub struct Plan {
     pub record_name: String,
     /// What was chosen for the sake of the readers, one line each: `created_at: ns → µs for spark`.
     pub notes: Vec<String>,
+    shape: Arc<Shape>,
+    limits: config::Limits,
     program: Program,
 }
 
 #[derive(Debug)]
 enum Program {
-    Protobuf(protobuf::Program),
-    Avro(avro::Program),
+    Protobuf(Box<protobuf::Program>),
+    Avro(Box<avro::Program>),
+}
+
+/// What a format's compiler gives: the columns, and how to fill them.
+#[derive(Debug)]
+pub struct Compiled<P> {
+    pub shape: Arc<Shape>,
+    pub record_name: String,
+    pub notes: Vec<String>,
+    pub program: P,
 }
 
 impl Plan {
@@ -51,14 +67,37 @@ impl Plan {
     /// ignored otherwise.
     ///
     /// Errors: indexes that name no message ([`crate::wire::INDEXES`]), a schema that has no columns
-    /// here (code 02xx). Cost: a walk over the schema; call it once per schema.
+    /// here or too many ([`codes::NO_COLUMNS`], [`codes::TOO_WIDE`]), a JSON Schema
+    /// ([`codes::LANGUAGE`]). Cost: a walk over the schema; call it once per schema.
     pub fn compile(
         schema: &Schema,
         indexes: &[u32],
         options: &Options,
     ) -> Result<Arc<Plan>, Fault> {
-        let _ = (schema, indexes, options);
-        unimplemented!()
+        let plan = match &schema.parsed {
+            Parsed::Protobuf(file) => {
+                Self::new(protobuf::compile(file, indexes, options)?, options, Program::Protobuf)
+            }
+            Parsed::Avro(avro) => Self::new(avro::compile(avro, options)?, options, Program::Avro),
+            Parsed::Json(_) => {
+                return Err(Fault::new(
+                    &codes::LANGUAGE,
+                    format!("schema id `{}`: JSON Schema, Protobuf or Avro required", schema.id),
+                ));
+            }
+        };
+        Ok(Arc::new(plan))
+    }
+
+    fn new<P>(compiled: Compiled<P>, options: &Options, wrap: fn(Box<P>) -> Program) -> Self {
+        Self {
+            schema: compiled.shape.schema().clone(),
+            record_name: compiled.record_name,
+            notes: compiled.notes,
+            shape: compiled.shape,
+            limits: options.limits,
+            program: wrap(Box::new(compiled.program)),
+        }
     }
 }
 
@@ -68,20 +107,54 @@ impl Plan {
 #[derive(Debug)]
 pub struct Decoder {
     plan: Arc<Plan>,
-    columns: columns::Columns,
+    columns: Columns,
+    meter: Meter,
+    run: Run,
+}
+
+/// What a run keeps from record to record beside the columns.
+#[derive(Debug)]
+enum Run {
+    Protobuf(protobuf::State),
+    Avro(avro::State),
 }
 
 impl Decoder {
     pub fn new(plan: Arc<Plan>) -> Self {
-        let _ = plan;
-        unimplemented!()
+        Self {
+            columns: Columns::new(plan.shape.clone()),
+            meter: Meter::new(plan.limits),
+            run: match &plan.program {
+                Program::Protobuf(program) => Run::Protobuf(protobuf::State::new(program)),
+                Program::Avro(program) => Run::Avro(avro::State::new(program)),
+            },
+            plan,
+        }
     }
 
     /// Appends the row of one body, or nothing. The body must be consumed to its last byte.
     #[inline]
     pub fn append(&mut self, body: &[u8]) -> Result<(), Box<Reject>> {
-        let _ = body;
-        unimplemented!()
+        self.meter.start(body.len(), self.plan.shape.width())?;
+        let (columns, meter) = (&mut self.columns, &mut self.meter);
+        let row = match (&self.plan.program, &mut self.run) {
+            (Program::Protobuf(program), Run::Protobuf(state)) => {
+                program.row(columns, meter, state, body)
+            }
+            (Program::Avro(program), Run::Avro(state)) => program.row(columns, meter, state, body),
+            _ => unreachable!("program and run are made together"),
+        };
+        match row {
+            Ok(()) => {
+                self.columns.commit();
+                self.meter.commit();
+                Ok(())
+            }
+            Err(reject) => {
+                self.columns.rollback();
+                Err(reject)
+            }
+        }
     }
 
     pub fn plan(&self) -> &Arc<Plan> {
@@ -90,21 +163,29 @@ impl Decoder {
 
     /// Rows since the last [`Decoder::finish`].
     pub fn rows(&self) -> usize {
-        unimplemented!()
+        self.columns.rows()
     }
 
-    /// Bytes those rows take as columns, about.
+    /// Bytes those rows take as columns, about. Finish well before 2 GiB: a column cannot be longer, and
+    /// the record that would make it so is rejected ([`codes::BATCH_FULL`]).
     pub fn bytes(&self) -> usize {
-        unimplemented!()
+        self.meter.batch_bytes()
     }
 
     /// Unknown fields skipped since the last call (Protobuf).
     pub fn take_unknown_fields(&mut self) -> u64 {
-        unimplemented!()
+        match &mut self.run {
+            Run::Protobuf(state) => state.take_unknown_fields(),
+            Run::Avro(_) => 0,
+        }
     }
 
     /// The rows as a batch; the decoder starts anew, keeping its capacity.
     pub fn finish(&mut self) -> RecordBatch {
-        unimplemented!()
+        self.meter.reset();
+        if let Run::Protobuf(state) = &mut self.run {
+            state.trim();
+        }
+        self.columns.finish()
     }
 }

@@ -6,20 +6,57 @@
 //! Bounded by: [`ParquetFile::memory`], which the caller watches.
 //! Absent: IO, clocks, async.
 
+pub mod parquet;
+mod gzip;
+pub mod schema;
+pub mod learn;
+pub mod footer;
+pub mod name;
+pub mod rotation;
+pub mod reject;
+
 use std::collections::BTreeSet;
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
-use bytes::Bytes;
-
 use crate::config::{Compression, Reader};
-use crate::error::Fault;
+use crate::error::{Code, Kind};
 use crate::position::{Offset, TopicPartition};
+
+pub use learn::Learned;
+pub use parquet::ParquetFile;
+
+pub static COLUMNS: Code = Code {
+    id: "FB0801",
+    kind: Kind::Halt,
+    title: "columns that Parquet cannot hold",
+    help: "The schema of these records gives a column that no Parquet file can have. Change the schema, or choose another form for the column under `value`.",
+};
+pub static LEVEL: Code = Code {
+    id: "FB0802",
+    kind: Kind::Halt,
+    title: "compression level out of range",
+    help: "gzip has levels 0 to 9 and zstd 1 to 22; snappy, lz4 and none have no level. Set or remove `sink.compression_level`.",
+};
+pub static ENCODE: Code = Code {
+    id: "FB0803",
+    kind: Kind::Bug,
+    title: "rows that could not be encoded",
+    help: "The encoder refused rows of columns that it had accepted. The file is dropped and its records are read again; please report it with the message.",
+};
+pub static FOOTER: Code = Code {
+    id: "FB0804",
+    kind: Kind::Halt,
+    title: "a file without a readable origin",
+    help: "The file's footer does not say which records it holds, or says it in a form this version does not know. It was not written by this program, or by a newer version.",
+};
+
+/// Every code of this room.
+pub static CODES: &[&Code] = &[&COLUMNS, &LEVEL, &ENCODE, &FOOTER];
 
 /// How files are encoded; one per sink.
 #[derive(Debug, Clone)]
 pub struct Encoding {
     pub compression: Compression,
+    /// gzip 0 to 9 (default 6), zstd 1 to 22 (default 3); must be `None` for the others.
     pub level: Option<u32>,
     pub readers: Vec<Reader>,
 }
@@ -46,47 +83,4 @@ pub struct Provenance {
 pub struct FileStats {
     pub rows: u64,
     pub bytes: u64,
-}
-
-/// One Parquet file under construction; its bytes are taken out as they are made.
-pub struct ParquetFile {}
-
-impl ParquetFile {
-    /// Starts a file with these columns. Refuses a schema that Parquet cannot hold (code 08xx).
-    pub fn new(schema: SchemaRef, encoding: &Encoding) -> Result<Self, Fault> {
-        let _ = (schema, encoding);
-        unimplemented!()
-    }
-
-    /// Encodes rows; columns as in the schema. After an error the file is lost.
-    pub fn write(&mut self, rows: &RecordBatch) -> Result<(), Fault> {
-        let _ = rows;
-        unimplemented!()
-    }
-
-    pub fn rows(&self) -> u64 {
-        unimplemented!()
-    }
-
-    /// Bytes of the file if it were closed now, about: written plus in progress, as stored.
-    pub fn size(&self) -> u64 {
-        unimplemented!()
-    }
-
-    /// Memory held by encoders and by bytes not yet taken.
-    pub fn memory(&self) -> usize {
-        unimplemented!()
-    }
-
-    /// The bytes made so far if they are at least `min`, exactly `min` of them.
-    pub fn take_part(&mut self, min: usize) -> Option<Bytes> {
-        let _ = min;
-        unimplemented!()
-    }
-
-    /// Closes the file with its footer; gives the bytes not yet taken.
-    pub fn finish(self, provenance: &Provenance) -> Result<(Bytes, FileStats), Fault> {
-        let _ = provenance;
-        unimplemented!()
-    }
 }

@@ -1,1 +1,187 @@
-//! pipeline
+//! The whole: every stage and channel. The one room that sees all others.
+//!
+//! Owns: building a pipeline from its configuration, and running it.
+//! Does not own: any stage.
+//!
+//! ```text
+//! source ─▶ task: intake (wire, decode, partition) ─▶ lanes (file) ─▶ store ─▶ commit ─▶ source
+//! ```
+
+pub mod lanes;
+pub mod breaker;
+pub mod intake;
+pub mod task;
+pub mod effects;
+pub mod watch;
+pub mod threads;
+pub mod simulated;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::System;
+use crate::config::{self, Config, SinkUrl};
+use crate::decode;
+use crate::error::{Code, Fault};
+use crate::file::{self, Encoding};
+use crate::partition::Partitioner;
+use crate::pipeline::effects::Shared;
+use crate::pipeline::lanes::Files;
+use crate::pipeline::task::Settings;
+use crate::pipeline::threads::{Budget, Control, Ended, Run};
+use crate::pipeline::watch::Watch;
+use crate::registry;
+use crate::server;
+use crate::source;
+use crate::source::kafka::{self, KafkaSource};
+use crate::store::Store;
+
+/// Every code of this room.
+pub static CODES: &[&Code] = &[
+    &lanes::GATHER,
+    &intake::NO_SCHEMA,
+    &intake::TOMBSTONE,
+    &intake::TOO_LARGE,
+    &intake::FORMAT,
+    &intake::PLAN,
+    &threads::PANIC,
+];
+
+/// Bytes that librdkafka may hold unread of one Kafka partition.
+const QUEUE_BYTES: usize = 8 << 20;
+/// Longest wait for brokers at the start of a drain.
+const BROKERS_MAX: Duration = Duration::from_secs(15);
+/// Bytes of one part handed to a store that does not ask for more.
+const PART_BYTES: usize = 8 << 20;
+
+/// What a run is told beside its configuration.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// Stop at the end offsets seen at the start.
+    pub drain: bool,
+    pub clock: System,
+}
+
+/// Builds every stage and streams on this thread until asked to leave, drained, or stopped.
+///
+/// Errors: all findings about the configuration and about what it points at, before anything is read.
+pub fn run(
+    config: &Config,
+    options: Options,
+    control: Arc<Control>,
+    watch: Arc<Watch>,
+    runtime: &tokio::runtime::Handle,
+) -> Result<Ended, Vec<Fault>> {
+    let pipeline = &config.pipeline;
+    let partitioner = partitioner(pipeline)?;
+    let registry = Arc::new(registry::Client::new(&pipeline.registry).map_err(|f| vec![f])?);
+    let store = runtime.block_on(Store::open(&pipeline.sink)).map_err(|f| vec![f])?;
+    let faults = runtime.block_on(store.probe()).faults;
+    if !faults.is_empty() {
+        return Err(faults);
+    }
+    let memory = Budget::of(config.memory_limit);
+    let faults = source::check(&pipeline.source);
+    if !faults.is_empty() {
+        return Err(faults);
+    }
+    let token = token(&pipeline.source).map_err(|f| vec![f])?;
+    if options.drain {
+        // Without its topics a drain would wait for ever; a run waits for them to be made.
+        kafka::describe(&pipeline.source, token.clone(), BROKERS_MAX).map_err(|f| vec![f])?;
+    }
+    let kafka = kafka::Options { queue_bytes: QUEUE_BYTES.min(memory.raw / 4), token };
+    let source = KafkaSource::open(&pipeline.source, kafka).map_err(|f| vec![f])?;
+    let part_bytes = store.part_bytes().max(PART_BYTES);
+    let epoch = options.clock.now().wall_ms.max(0) as u64;
+    let settings = settings(pipeline, partitioner, part_bytes, epoch);
+    let _server = serve(config, &watch, &store, &registry, runtime).map_err(|f| vec![f])?;
+    Ok(threads::run(Run {
+        source,
+        settings: Arc::new(settings),
+        registry,
+        shared: Arc::new(Shared::new(store)),
+        runtime: runtime.clone(),
+        control,
+        watch,
+        clock: options.clock,
+        workers: std::thread::available_parallelism().map_or(1, usize::from),
+        memory,
+        drain: options.drain,
+        shutdown_timeout: config.shutdown_timeout,
+    }))
+}
+
+/// Health and metrics, if `listen` asks for them; they end with the handle.
+fn serve(
+    config: &Config,
+    watch: &Watch,
+    store: &Store,
+    registry: &registry::Client,
+    runtime: &tokio::runtime::Handle,
+) -> Result<Option<server::Handle>, Fault> {
+    let telemetry = watch.telemetry();
+    let (store, registry) = (store.clone(), registry.clone());
+    telemetry.watch_store(Arc::new(move || store.requests()));
+    telemetry.watch_registry(Arc::new(move || registry.stats().requests()));
+    telemetry.process.memory_limit_bytes.set(config.memory_limit as i64);
+    let Some(address) = &config.listen else { return Ok(None) };
+    let handle = runtime.block_on(server::start(address, telemetry.clone()))?;
+    tracing::info!("health and metrics on http://{}", handle.address());
+    Ok(Some(handle))
+}
+
+/// What fetches the tokens of `source.oauth`, where it is set.
+pub fn token(source: &config::Source) -> Result<Option<kafka::TokenFetcher>, Fault> {
+    source.oauth.as_ref().map(registry::token::fetcher).transpose()
+}
+
+/// Compiles `partition_by`. Errors: every finding, code 06xx.
+pub fn partitioner(pipeline: &config::Pipeline) -> Result<Partitioner, Vec<Fault>> {
+    let sink = &pipeline.sink;
+    let prefix = match &sink.url {
+        SinkUrl::S3 { prefix, .. } => prefix.len() + 1,
+        SinkUrl::Local(_) => 0,
+    };
+    Partitioner::compile(&pipeline.partition_by, sink.escape, sink.partition_columns)
+        .map(|partitioner| partitioner.reserving(prefix + file::name::NAME_MAX))
+}
+
+/// What the configuration says about columns.
+pub fn decode_options(pipeline: &config::Pipeline) -> decode::Options {
+    decode::Options {
+        value: pipeline.value.clone(),
+        readers: pipeline.readers.clone(),
+        limits: pipeline.limits,
+    }
+}
+
+/// What the tasks of a pipeline share. `epoch` must differ from that of every other run.
+pub fn settings(
+    pipeline: &config::Pipeline,
+    partitioner: Partitioner,
+    part_bytes: usize,
+    epoch: u64,
+) -> Settings {
+    let sink = &pipeline.sink;
+    Settings {
+        decode: decode_options(pipeline),
+        partitioner,
+        files: Arc::new(Files {
+            pipeline: pipeline.name.clone(),
+            encoding: Encoding {
+                compression: sink.compression,
+                level: sink.compression_level,
+                readers: pipeline.readers.clone(),
+            },
+            rotate: pipeline.rotate,
+            part_bytes,
+            epoch,
+            cluster: String::new(),
+        }),
+        commit: pipeline.commit,
+        unknown_id_grace_ms: pipeline.registry.unknown_id_grace.as_millis() as u64,
+        rejects_prefix: pipeline.rejects.prefix.clone(),
+        breaker: pipeline.rejects.breaker,
+    }
+}

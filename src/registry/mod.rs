@@ -1,26 +1,63 @@
 //! Schema reference → schema with its references, parsed.
 //!
 //! Owns: the REST client (through `schema_registry_converter`), the cache, references, subject name
-//! strategies, compiling Protobuf and Avro text, the embedded registry server.
+//! strategies, compiling Protobuf and Avro text, JSON → wire bytes, the embedded registry server, and
+//! the OAuth client (HTTP lives here).
 //! Does not own: columns (`decode`), what a record does without a schema (`pipeline`).
 //! Bounded by: 8 MiB a response, 256 references, depth 32, 16 MiB of text for one schema.
+//! Absent: Protobuf editions, compatibility of JSON Schema, schema rules and encryption.
 
 use std::sync::Arc;
 
 use crate::error::Fault;
 
+pub mod client;
+pub mod codes;
+pub mod compile;
+pub mod encode;
+pub mod message;
+pub mod server;
+pub mod subject;
+pub mod token;
+
+pub use client::Client;
+pub use codes::CODES;
+pub use subject::subject_name;
+
 /// Schema languages of the registry (`schemaType`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Language {
     Protobuf,
     Avro,
     Json,
 }
 
+impl Language {
+    /// As `schemaType` writes it. In answers, an absent one means Avro.
+    pub fn name(self) -> &'static str {
+        match self {
+            Language::Protobuf => "PROTOBUF",
+            Language::Avro => "AVRO",
+            Language::Json => "JSON",
+        }
+    }
+
+    /// The language that `schemaType` names.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "PROTOBUF" => Some(Language::Protobuf),
+            "AVRO" => Some(Language::Avro),
+            "JSON" => Some(Language::Json),
+            _ => None,
+        }
+    }
+}
+
 /// A writer schema, whole: references resolved, text parsed.
 #[derive(Debug)]
 pub struct Schema {
-    /// Registry id; 0 where the schema did not come from a registry.
+    /// Registry id; 0 where the schema did not come from a registry, or was asked for by GUID and
+    /// the registry did not say its id.
     pub id: u32,
     pub language: Language,
     pub parsed: Parsed,
@@ -53,6 +90,20 @@ pub enum Lookup {
     Bad(Fault),
     /// The registry cannot be asked now: down, slow, 401, 403, 429, 5xx, an answer that is none. Ask again.
     Unavailable(Fault),
+}
+
+impl Lookup {
+    pub fn fault(&self) -> &Fault {
+        match self {
+            Lookup::Unknown(f) | Lookup::Bad(f) | Lookup::Unavailable(f) => f,
+        }
+    }
+
+    pub fn into_fault(self) -> Fault {
+        match self {
+            Lookup::Unknown(f) | Lookup::Bad(f) | Lookup::Unavailable(f) => f,
+        }
+    }
 }
 
 /// What a lookup gives.

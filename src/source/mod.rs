@@ -6,22 +6,45 @@
 //! Bounded by: `room`, asked before a partition's queue is read.
 //! Absent: schemas, tasks, async.
 
+pub mod codes;
+pub mod kafka;
+pub mod mock;
+pub mod producer;
+mod properties;
+mod topics;
+
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::config;
 use crate::error::Fault;
 use crate::position::{Offset, TopicPartition};
 use crate::record::RecordBatch;
 
+pub use self::codes::CODES;
+pub use self::properties::check_properties;
+
+/// Findings about a source's configuration, all at once, without a connection.
+pub fn check(source: &config::Source) -> Vec<Fault> {
+    let mut found = check_properties(&source.properties);
+    found.extend(properties::check_oauth(source));
+    found.extend(topics::check(&source.topics));
+    found
+}
+
 /// What the source tells its driver. Assignment changes are events in the same stream.
 #[derive(Debug)]
 pub enum Event {
-    /// The group gave these to us. Nothing flows until the driver calls [`Source::start`] for them.
+    /// The group gave these to us. Nothing flows until the driver calls [`Source::start`] for them, at
+    /// once or some turns later, one by one or together; heartbeats and the other partitions go on.
     Assigned(Vec<TopicPartition>),
-    /// The group wants these back. They flow no more; the driver flushes and calls [`Source::release`].
+    /// The group wants these back. They flow no more; the driver flushes and calls [`Source::release`]
+    /// for all of them. Until then the group waits and none of this member's partitions flow. A list that
+    /// is lost meanwhile comes again as `Lost`.
     Revoked(Vec<TopicPartition>),
     /// These are gone already: what is not committed must be dropped.
     Lost(Vec<TopicPartition>),
-    /// Records, in order.
+    /// Records, in order. Without records: only the position moved, past offsets that hold none for us.
     Batch(RecordBatch),
     /// This Kafka partition cannot go on (CRC error, offset out of range, …); the others do.
     Stopped(TopicPartition, Fault),
@@ -35,6 +58,20 @@ pub struct StartAt {
     pub offset: Offset,
     /// `committed offset of group forebay-orders`, `earliest`, …
     pub why: String,
+    /// The log when asked; `high` is the last stable offset under read_committed.
+    pub log: Watermarks,
+    /// What the group had committed.
+    pub committed: Option<Committed>,
+}
+
+/// One answer for each partition asked about, in their order.
+pub type Starts = Vec<(TopicPartition, Result<StartAt, Fault>)>;
+
+/// A group's committed offset, with the text that was committed with it (may be empty).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Committed {
+    pub offset: Offset,
+    pub metadata: String,
 }
 
 /// First and end offset of the log of one Kafka partition.
@@ -57,25 +94,38 @@ pub trait Source {
         out: &mut Vec<Event>,
     );
 
-    /// Resolves where an assigned partition starts: the group's committed offset, else by the
-    /// configuration. Blocks for at most a few seconds.
-    fn resolve_start(
-        &mut self,
-        partitions: &[TopicPartition],
-    ) -> Result<Vec<(TopicPartition, StartAt)>, Fault>;
+    /// Resolves where assigned partitions start: the group's committed offset, else by the
+    /// configuration. Blocks for at most some seconds. The outer error: no answer, ask again; an
+    /// inner one concerns its partition only.
+    fn resolve_start(&mut self, partitions: &[TopicPartition]) -> Result<Starts, Fault>;
 
-    /// Lets an assigned partition flow from this offset. Always explicit.
+    /// Lets an assigned partition flow from this offset. Always explicit. Does not block: it takes
+    /// effect with the next poll, and a refusal comes as [`Event::Stopped`]. For one that flows or has
+    /// stopped: go on at this offset instead.
     fn start(&mut self, partition: &TopicPartition, offset: Offset) -> Result<(), Fault>;
 
-    /// Gives revoked partitions back to the group.
+    /// Gives revoked partitions back to the group; others only stop, and can be started again.
     fn release(&mut self, partitions: &[TopicPartition]) -> Result<(), Fault>;
 
-    /// Commits the next offset to read. Waits for the broker's answer (a few seconds at most).
-    fn commit(&mut self, offsets: &[(TopicPartition, Offset)]) -> Result<(), Fault>;
+    /// Commits the next offset to read of assigned partitions, with a text for the next owner (may be
+    /// empty). Waits for the broker's answer (a few seconds at most). A partition that is not ours now is
+    /// an error, and does not keep the others from being committed.
+    fn commit(&mut self, offsets: &[(TopicPartition, Offset, String)]) -> Result<(), Fault>;
 
     /// Watermarks by query. Blocks for at most a few seconds.
     fn watermarks(&mut self, partition: &TopicPartition) -> Result<Watermarks, Fault>;
 
-    /// Leaves the group.
+    /// End of the log as last seen with a fetch: for lag, without asking anybody. `None` before the
+    /// first fetch.
+    fn end(&self, partition: &TopicPartition) -> Option<Offset>;
+
+    /// Ids that the brokers gave these topics, in their order: another id under the same name is another
+    /// topic. `None` where there is none. Blocks for at most a few seconds.
+    fn topic_ids(&mut self, topics: &[Arc<str>]) -> Result<Vec<Option<String>>, Fault>;
+
+    /// The cluster's id, where it has one. Blocks for at most a few seconds.
+    fn cluster_id(&mut self) -> Option<String>;
+
+    /// Leaves the group. Blocks for at most a few seconds. Everything after it fails.
     fn close(&mut self);
 }

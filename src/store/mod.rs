@@ -1,9 +1,20 @@
 //! Bytes → objects under a root: staged first, visible only when published.
 //!
 //! Owns: S3 and local disk, their retries, and what "exists" means there.
-//! Does not own: keys, formats, when to publish (`commit`).
-//! Bounded by: one part a call; every request has a deadline.
-//! Absent: rdkafka, columns. Every AWS type stays in here.
+//! Does not own: which keys and formats, when to publish (`commit`).
+//! Bounded by: one part a call; every request has a deadline and every call a last try.
+//! Absent: rdkafka, columns. Every AWS type stays in `s3`, every system call in `local`.
+
+mod codes;
+mod count;
+mod key;
+mod local;
+mod memory;
+mod probe;
+mod s3;
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -11,17 +22,33 @@ use serde::{Deserialize, Serialize};
 use crate::config;
 use crate::error::Fault;
 
+pub use codes::*;
+pub use count::Verb;
+pub use memory::{Chance, Memory, Trouble};
+pub use probe::{Permission, Probe, iam_actions};
+
 /// A place for files: one bucket and prefix, or one folder.
 ///
 /// Keys are relative to the root, `/`-separated, without `.` or `..` segments. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Store {}
+pub struct Store(Backend);
+
+#[derive(Debug, Clone)]
+enum Backend {
+    Local(Arc<local::Local>),
+    S3(Arc<s3::S3>),
+    Memory(Memory),
+}
 
 /// A file being staged. Dropping it leaves an upload or a staged name behind: call [`Store::discard`].
 #[derive(Debug)]
 pub struct Upload {
     /// Final key.
     pub key: String,
+    /// Bytes appended so far.
+    pub bytes: u64,
+    /// What `publish` will need, as far as it is known.
+    handle: Handle,
 }
 
 /// A staged file: complete, durable, and not visible under its key.
@@ -38,69 +65,217 @@ pub struct Staged {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Handle {
-    /// Upload id and the ETags of its parts, in order from part 1.
-    S3 { upload_id: String, etags: Vec<String> },
-    /// Name of the staged file below the stage folder.
-    Local { name: String },
+    /// A multipart upload.
+    S3 {
+        /// Empty until the first part is sent.
+        upload_id: String,
+        /// Of the parts, in order from part 1.
+        etags: Vec<String>,
+        /// `<algorithm>=<base64>` of each part, where the upload was made with a checksum algorithm.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        checksums: Vec<String>,
+        /// Stands in the object's user metadata: tells this file from any other at its key.
+        token: String,
+    },
+    /// A file below the stage folder.
+    Local {
+        /// `<owner>/<file>`
+        name: String,
+        /// Inode number and modification time (ns since 1970) tell this file from any other at its
+        /// key: a rename keeps both.
+        inode: u64,
+        mtime_ns: i64,
+    },
+}
+
+/// How a create-only put ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Put {
+    Created,
+    /// Something is there already. It may be what this very call put: an answer can get lost and the
+    /// request be sent again. Read it back.
+    Exists,
+}
+
+/// What is known of an object without reading it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    pub key: String,
+    pub bytes: u64,
+}
+
+/// A part of a listing.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Page {
+    /// At most [`PAGE_MAX`]; may be empty though more follow.
+    pub entries: Vec<Entry>,
+    /// Where the next page starts; none on the last one. Means nothing to another store.
+    pub next: Option<String>,
+}
+
+/// Most objects in a page, as on Amazon S3.
+pub const PAGE_MAX: usize = 1_000;
+
+/// Something staged that no live process of this program may be working on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Orphan {
+    /// Final key; unknown on local disk.
+    pub key: Option<String>,
+    /// `upload_id` of [`Handle::S3`] or `name` of [`Handle::Local`].
+    pub id: String,
+    /// Milliseconds since 1970 by the store's clock, where it says.
+    pub started_ms: Option<i64>,
+}
+
+/// Calls the same method of whichever backend this store is.
+macro_rules! each {
+    ($store:expr, $backend:ident => $call:expr) => {
+        match &$store.0 {
+            Backend::Local($backend) => $call,
+            Backend::S3($backend) => $call,
+            Backend::Memory($backend) => $call,
+        }
+    };
 }
 
 impl Store {
     /// Opens the sink's root; does not touch it yet.
+    ///
+    /// Errors: [`CONFIG`] for S3 options that the client cannot take.
     pub async fn open(sink: &config::Sink) -> Result<Self, Fault> {
-        let _ = sink;
-        unimplemented!()
+        match &sink.url {
+            config::SinkUrl::Local(root) => {
+                Ok(Self(Backend::Local(Arc::new(local::Local::new(root.clone())))))
+            }
+            config::SinkUrl::S3 { bucket, prefix } => {
+                let s3 = s3::S3::open(bucket, prefix, &sink.s3).await?;
+                Ok(Self(Backend::S3(Arc::new(s3))))
+            }
+        }
+    }
+
+    /// A store in memory with S3's manners, for simulations; see [`Memory`].
+    pub fn memory(memory: Memory) -> Self {
+        Self(Backend::Memory(memory))
     }
 
     /// Checks what a run needs: credentials, bucket or folder, permissions one by one. Writes and removes
     /// only what starts with `_forebay/probe`. One fault per missing thing.
-    pub async fn probe(&self) -> Vec<Fault> {
-        unimplemented!()
+    pub async fn probe(&self) -> Probe {
+        probe::probe(self).await
     }
 
     /// Least bytes of a part that is not the last (0 on local disk).
     pub fn part_bytes(&self) -> usize {
-        unimplemented!()
+        each!(self, s => s.part_bytes())
     }
 
-    /// Starts a file at its final key.
+    /// Starts a file at its final key. Sends nothing yet.
+    ///
+    /// Errors: [`KEY`].
     pub async fn begin(&self, key: &str) -> Result<Upload, Fault> {
-        let _ = key;
-        unimplemented!()
+        let handle = each!(self, s => s.begin(key))?;
+        Ok(Upload { key: key.to_owned(), bytes: 0, handle })
     }
 
     /// Appends a part: all but the last at least [`Store::part_bytes`].
+    ///
+    /// After an error the upload is only good for [`Store::discard`].
     pub async fn part(&self, upload: &mut Upload, bytes: Bytes) -> Result<(), Fault> {
-        let _ = (upload, bytes);
-        unimplemented!()
+        each!(self, s => s.part(upload, bytes).await)
     }
 
     /// Appends the last bytes (perhaps none) and makes the staged file durable.
-    pub async fn finish(&self, upload: Upload, tail: Bytes) -> Result<Staged, Fault> {
-        let _ = (upload, tail);
-        unimplemented!()
+    ///
+    /// After an error what was staged is discarded, as far as the store still answers.
+    pub async fn finish(&self, mut upload: Upload, tail: Bytes) -> Result<Staged, Fault> {
+        match each!(self, s => s.finish(&mut upload, tail).await) {
+            Ok(()) => Ok(Staged { key: upload.key, bytes: upload.bytes, handle: upload.handle }),
+            Err(fault) => {
+                // The first fault is the one to tell; what stays behind is an orphan.
+                let _ = self.trying(BRIEFLY).discard(upload).await;
+                Err(fault)
+            }
+        }
     }
 
     /// Makes a staged file visible under its key. Calling it again after success is success.
     /// A file that is there already and is not this one is refused, never overwritten, on local disk.
+    ///
+    /// Errors: [`FOREIGN`]; [`LOST`] when what was staged is gone and nothing of it is at the key:
+    /// it was published and moved away, or it was never published and removed.
     pub async fn publish(&self, staged: &Staged) -> Result<(), Fault> {
-        let _ = staged;
-        unimplemented!()
+        each!(self, s => s.publish(staged).await)
     }
 
     /// Forgets a file that is not published.
     pub async fn discard(&self, upload: Upload) -> Result<(), Fault> {
-        let _ = upload;
-        unimplemented!()
+        each!(self, s => s.discard(&upload.key, &upload.handle).await)
     }
 
-    /// As [`Store::discard`], for a staged one.
+    /// As [`Store::discard`], for a staged one. Does nothing to a published one.
     pub async fn discard_staged(&self, staged: &Staged) -> Result<(), Fault> {
-        let _ = staged;
-        unimplemented!()
+        each!(self, s => s.discard(&staged.key, &staged.handle).await)
+    }
+
+    /// Creates a small object, whole and durable, unless something is at its key.
+    ///
+    /// After an error it may be there, or come to be there later: read it back.
+    pub async fn put_create(&self, key: &str, bytes: Bytes) -> Result<Put, Fault> {
+        each!(self, s => s.put_create(key, bytes).await)
+    }
+
+    /// Reads a small object; `None` when there is none. Over [`GET_BYTES_MAX`] it is refused.
+    pub async fn get(&self, key: &str) -> Result<Option<Bytes>, Fault> {
+        each!(self, s => s.get(key).await)
+    }
+
+    /// Whether there is an object, and of what size.
+    pub async fn head(&self, key: &str) -> Result<Option<Entry>, Fault> {
+        each!(self, s => s.head(key).await)
+    }
+
+    /// The first or, after a page's `next`, a later page of the objects whose keys start with
+    /// `prefix`. Keys come in order of their bytes; SeaweedFS has its own order, folder by folder.
+    pub async fn list(&self, prefix: &str, next: Option<&str>) -> Result<Page, Fault> {
+        each!(self, s => s.list(prefix, next).await)
+    }
+
+    /// Removes an object. That there is none is success.
+    pub async fn delete(&self, key: &str) -> Result<(), Fault> {
+        each!(self, s => s.delete(key).await)
+    }
+
+    /// What was staged below `prefix` and is neither published nor discarded: every unfinished upload
+    /// on S3, also of live processes; on local disk what processes left that are gone, at any key.
+    ///
+    /// A commit record may still name them. So ask first, then read the records, and only then
+    /// [`Store::sweep`] what no record names: in another order a record written in between is missed.
+    pub async fn orphans(&self, prefix: &str) -> Result<Vec<Orphan>, Fault> {
+        each!(self, s => s.orphans(prefix).await)
+    }
+
+    /// Discards one orphan. On local disk it is left alone if its owner is alive.
+    pub async fn sweep(&self, orphan: &Orphan) -> Result<(), Fault> {
+        each!(self, s => s.sweep(orphan).await)
+    }
+
+    /// The same store, each call trying for so long where it would try longer.
+    fn trying(&self, time: Duration) -> Self {
+        match &self.0 {
+            Backend::S3(s3) => Self(Backend::S3(s3.trying(time).into())),
+            _ => self.clone(),
+        }
     }
 
     /// Requests so far by verb and outcome, for metrics: (`put_part`, `ok`, 12) …
     pub fn requests(&self) -> Vec<(&'static str, &'static str, u64)> {
-        unimplemented!()
+        each!(self, s => s.counts().all())
     }
 }
+
+/// How long a call is tried whose failure is not the end of anything.
+const BRIEFLY: Duration = Duration::from_secs(10);
+
+/// Largest object that [`Store::get`] reads, in bytes.
+pub const GET_BYTES_MAX: usize = 64 << 20;

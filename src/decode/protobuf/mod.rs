@@ -1,6 +1,44 @@
-pub struct Program;
-impl std::fmt::Debug for Program {
-    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        Ok(())
-    }
+//! Protobuf bodies → columns.
+//!
+//! Owns: what each type of proto2 and proto3 becomes, and the loop that fills the columns from the wire.
+//! Does not own: framing and message indexes (`wire`), schema text (`registry`).
+//! Bounded by: depth, nodes and bytes per record, on known and on unknown fields; 10,000 columns per plan.
+//! Absent: trees of values; the unknown fields themselves (they are counted and left out); message sets.
+//!
+//! # What becomes what
+//!
+//! `double` `float` `bool` `int32` `int64` and their kin: the Arrow type of that name. `uint32` Int64 and `uint64`
+//! Decimal128(20,0), or unsigned by option. Enums: their names as text, unknown numbers as decimal text (closed
+//! enums too: nothing is lost), or Int32 by option. Messages: nullable structs; without fields, a Boolean that
+//! says whether they are there. Repeated: lists of non-null elements, packed or not. Maps: the last of equal
+//! keys. A oneof: its members as nullable columns, of which the last one set is not null. proto3 scalars
+//! without presence: non-null with default; proto2 fields, `required` ones too: nullable.
+//! `Timestamp`: microseconds, UTC. `Duration`: Int64 microseconds. Wrappers: nullable scalars. `Struct`, `Value`,
+//! `ListValue`: JSON text. `FieldMask`: a list of text. `google.type.Date`, `TimeOfDay`: date, time.
+//! `confluent.type.Decimal`: decimal by `confluent.field_meta`, else text. A message inside itself: JSON text.
+//! Any other well-known type is the struct that it declares.
+
+mod compile;
+mod json;
+mod plan;
+mod run;
+mod source;
+mod special;
+mod wire;
+
+use super::{Compiled, Options};
+use crate::error::Fault;
+
+pub use plan::Program;
+pub use run::State;
+
+/// Compiles the program and the columns of the message that `indexes` name.
+///
+/// Errors: [`crate::wire::INDEXES`], [`super::codes::NO_COLUMNS`], [`super::codes::TOO_WIDE`].
+pub fn compile(
+    file: &prost_reflect::FileDescriptor,
+    indexes: &[u32],
+    options: &Options,
+) -> Result<Compiled<Program>, Fault> {
+    compile::compile(&source::message(file, indexes)?, options)
 }

@@ -1,0 +1,160 @@
+//! Subjects of the topics, the columns that their latest versions give, and whether `partition_by`
+//! fits them.
+
+use super::report::{Area, Report, Subject};
+use crate::config::{Pipeline, SubjectNameStrategy};
+use crate::decode::Plan;
+use crate::error::Fault;
+use crate::partition::Partitioner;
+use crate::pipeline;
+use crate::registry::client::Version;
+use crate::registry::codes::SUBJECT;
+use crate::registry::{Client, Lookup, subject_name};
+use crate::wire::Side;
+
+/// Most subjects of one topic that are looked at.
+const SUBJECTS_MAX: usize = 20;
+/// Most columns that a finding names.
+const NAMED_MAX: usize = 40;
+
+/// Looks up what each topic's records may be written with. False if the registry cannot be asked.
+pub(super) async fn subjects(
+    client: &Client,
+    pipeline: &Pipeline,
+    partitioner: Option<&Partitioner>,
+    report: &mut Report,
+) -> bool {
+    let strategy = pipeline.registry.subject_name_strategy;
+    let known = match strategy {
+        SubjectNameStrategy::Topic if !report.topics.is_empty() => Vec::new(),
+        _ => match client.subjects().await {
+            Ok(known) => known,
+            Err(lookup) => {
+                report.find(Area::Registry, [lookup.into_fault()]);
+                return false;
+            }
+        },
+    };
+    let names: Vec<String> = report.topics.iter().map(|t| t.name.clone()).collect();
+    for (index, topic) in names.iter().enumerate() {
+        let candidates = match candidates(strategy, topic, &known) {
+            Ok(candidates) => candidates,
+            Err(Said::Note(note)) => {
+                report.topics[index].notes.push(note);
+                continue;
+            }
+            Err(Said::Finding(fault)) => {
+                report.find(Area::Registry, [fault]);
+                continue;
+            }
+        };
+        for name in candidates {
+            match client.latest(&name).await {
+                Ok(version) => {
+                    let found = columns(pipeline, partitioner, topic, &version, report);
+                    report.topics[index].subjects.extend(found);
+                }
+                Err(Lookup::Unavailable(fault)) => {
+                    report.find(Area::Registry, [fault]);
+                    return false;
+                }
+                Err(Lookup::Unknown(fault) | Lookup::Bad(fault)) => {
+                    report.find(Area::Registry, [fault.at(format!("topic {topic}"))]);
+                }
+            }
+        }
+    }
+    true
+}
+
+/// Why a topic has no subject to look at.
+enum Said {
+    Note(String),
+    Finding(Fault),
+}
+
+/// Subjects that a topic's values may have, as far as they follow from names.
+fn candidates(
+    strategy: SubjectNameStrategy,
+    topic: &str,
+    known: &[String],
+) -> Result<Vec<String>, Said> {
+    match strategy {
+        SubjectNameStrategy::Topic => subject_name(strategy, topic, Side::Value, None)
+            .map(|name| vec![name])
+            .map_err(Said::Finding),
+        SubjectNameStrategy::TopicRecord => {
+            let prefix = format!("{topic}-");
+            let of_topic = |name: &&String| {
+                let rest = name.strip_prefix(&prefix);
+                rest.is_some_and(|rest| rest != "key" && rest != "value")
+            };
+            let found: Vec<String> =
+                known.iter().filter(of_topic).take(SUBJECTS_MAX).cloned().collect();
+            if found.is_empty() {
+                let text = format!(
+                    "subjects of topic `{topic}`: none starts with `{prefix}`, one required by the subject name strategy `topic_record`; register a schema"
+                );
+                return Err(Said::Finding(Fault::new(&SUBJECT, text)));
+            }
+            Ok(found)
+        }
+        SubjectNameStrategy::Record => {
+            let shown: Vec<&str> = known.iter().take(SUBJECTS_MAX).map(String::as_str).collect();
+            Err(Said::Note(format!(
+                "subject: the record's own name, known once a record is read (--sample); the registry has {} subjects: {}{}",
+                known.len(),
+                shown.join(", "),
+                if known.len() > shown.len() { ", …" } else { "" }
+            )))
+        }
+    }
+}
+
+/// The columns of a version; findings where it has none, or where `partition_by` does not fit.
+fn columns(
+    pipeline: &Pipeline,
+    partitioner: Option<&Partitioner>,
+    topic: &str,
+    version: &Version,
+    report: &mut Report,
+) -> Option<Subject> {
+    let place = format!("subject {} version {}", version.subject, version.version);
+    let plan = match Plan::compile(&version.schema, &[0], &pipeline::decode_options(pipeline)) {
+        Ok(plan) => plan,
+        Err(fault) => {
+            report.find(Area::Registry, [fault.at(place)]);
+            return None;
+        }
+    };
+    let fields = plan.schema.fields();
+    if let Some(Err(faults)) = partitioner.map(|p| p.bind(&plan.schema, false)) {
+        let mut names: Vec<&str> =
+            fields.iter().take(NAMED_MAX).map(|f| f.name().as_str()).collect();
+        if fields.len() > NAMED_MAX {
+            names.push("…");
+        }
+        let names = names.join(", ");
+        let located = faults.into_iter().map(|fault| {
+            let found = fault.place.clone().unwrap_or_else(|| "partition_by".to_owned());
+            Fault::new(
+                fault.code,
+                format!("{}; columns of topic `{topic}`: {names}", fault.message),
+            )
+            .at(format!("{found}, {place}"))
+        });
+        report.find(Area::Configuration, located.collect::<Vec<_>>());
+    }
+    Some(Subject {
+        name: version.subject.clone(),
+        version: version.version,
+        id: version.schema.id,
+        language: version.schema.language.name(),
+        record: plan.record_name.clone(),
+        columns: fields
+            .iter()
+            .map(|f| (f.name().clone(), f.data_type().to_string(), f.is_nullable()))
+            .collect(),
+        notes: plan.notes.clone(),
+    })
+}

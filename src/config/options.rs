@@ -1,0 +1,363 @@
+//! The table of all options: what each is, its form, default, bounds and the reason for them.
+//!
+//! Owns: the one list that reading, refusing unknown keys and `docs/config.md` share: a key that is
+//! not here cannot be read, and what a row says is what is checked.
+//! Does not own: rules between options (`rules`).
+
+/// One option.
+#[derive(Debug, Clone, Copy)]
+pub struct Opt {
+    /// Dotted path of its key: `rotate.bytes`.
+    pub path: &'static str,
+    pub form: Form,
+    pub default: Unset,
+    /// One or two sentences.
+    pub what: &'static str,
+    /// Why the form has these bounds, or what happens if the value is raised or lowered; may be empty.
+    pub why: &'static str,
+    /// What users of other programs know it by; may be empty.
+    pub elsewhere: &'static str,
+}
+
+/// What a value looks like. Bounds are inclusive.
+#[derive(Debug, Clone, Copy)]
+pub enum Form {
+    Text,
+    /// Never shown.
+    Secret,
+    Flag,
+    Count(u64, u64),
+    /// Milliseconds.
+    Duration(u64, u64),
+    /// Bytes.
+    Size(u64, u64),
+    /// Bytes (at least so many), or percent of the memory there is.
+    Share(u64),
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    /// A list of these words.
+    Choices(&'static [&'static str]),
+    /// A list of texts, or one text.
+    Texts,
+    /// Keys of the user's own, with single values.
+    Pairs,
+    /// The same, never shown.
+    SecretPairs,
+    /// A form of its own, said in `what`.
+    Own,
+}
+
+/// What holds when the key is absent.
+#[derive(Debug, Clone, Copy)]
+pub enum Unset {
+    Required,
+    /// Nothing: the option is off, or somebody else decides as `what` says.
+    Absent,
+    /// This text, read like a value of the file.
+    Is(&'static str),
+    /// Said in words; worked out by `read`.
+    Derived(&'static str),
+}
+
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+const SECOND: u64 = 1_000;
+const HOUR: u64 = 3_600 * SECOND;
+
+/// Sections in the order of the page, with a line each.
+pub const SECTIONS: &[(&str, &str)] = &[
+    ("", "Top level"),
+    ("source", "Kafka: where records come from"),
+    ("source.oauth", "SASL OAUTHBEARER by client credentials"),
+    ("registry", "The schema registry"),
+    (
+        "registry.auth",
+        "How the registry knows us: a user name with its password, or a bearer token",
+    ),
+    ("registry.tls", "Certificates for the registry; PEM files"),
+    ("value", "How a record's value becomes columns"),
+    ("key", "How a record's key becomes columns"),
+    ("sink", "Where files go and how they are written"),
+    ("rotate", "When one file closes"),
+    ("commit", "When all files of a Kafka partition close and become visible"),
+    ("evolution", "What a new schema does to open files"),
+    ("rejects", "Records that cannot become rows"),
+    ("limits", "Bounds for one record"),
+    ("memory", "Memory"),
+    ("shutdown", "Leaving"),
+];
+
+use Form::{
+    Choice, Choices, Count, Duration, Flag, Own, Pairs, Secret, SecretPairs, Share, Size, Text,
+    Texts,
+};
+use Unset::{Absent, Derived, Is, Required};
+
+/// One row, in the order of [`Opt`]'s fields.
+const fn row(
+    path: &'static str,
+    form: Form,
+    default: Unset,
+    what: &'static str,
+    why: &'static str,
+    elsewhere: &'static str,
+) -> Opt {
+    Opt { path, form, default, what, why, elsewhere }
+}
+
+/// Every option of this version.
+#[rustfmt::skip]
+pub static OPTIONS: &[Opt] = &[
+    row("pipeline", Text, Required,
+        "Names the pipeline: its consumer group, its state, its rejects. 1 to 128 letters, digits, `.`, `_`, `-`.",
+        "The name stands in keys and in the group's id; a new name starts anew.",
+        "`name` of a connector"),
+    row("partition_by", Own, Is("[]"),
+        "List of expressions whose values make the folders below the topic's: `country`, `\"day(created_at)\"`, or `{ name: dt, expr: \"day(created_at)\", timezone: Europe/Paris }`.",
+        "Each distinct combination is an open file: many small values make many small files.",
+        "`partitioner.class`, `partition.field.name`, `path.format`"),
+    row("readers", Choices(&["spark", "athena", "trino", "duckdb", "native"]), Is("[spark, athena, trino, duckdb]"),
+        "Programs that must be able to open the files; types are chosen so that all of them can. `native`, alone, keeps the exact types.",
+        "Fewer readers, fewer compromises: see the mapping tables.",
+        ""),
+    row("listen", Text, Absent,
+        "`host:port` of `/healthz`, `/readyz`, `/metrics` and the status page. None by default.",
+        "",
+        "`rest.port`"),
+
+    row("source.brokers", Texts, Required,
+        "`host:port` of some brokers, comma-separated or a list; the others are found through them.",
+        "",
+        "`bootstrap.servers`"),
+    row("source.topics", Texts, Absent,
+        "Topics to read. Either this or `source.topics_regex`.",
+        "",
+        "`topics`"),
+    row("source.topics_regex", Text, Absent,
+        "Regular expression over whole topic names; topics that start with `__` never match.",
+        "",
+        "`topics.regex`"),
+    row("source.group", Text, Derived("`forebay-<pipeline>`"),
+        "Consumer group. Instances of one group share the Kafka partitions among themselves.",
+        "",
+        "`group.id`"),
+    row("source.start", Own, Is("auto"),
+        "Where a Kafka partition starts for which the group has no committed offset: `auto` or `earliest` (the beginning), `latest` (the end), a timestamp (`2026-01-02T00:00:00Z`), or `{ offsets: { orders: { 0: 918273 } } }`.",
+        "A committed offset always wins: a restart goes on where it stopped.",
+        "`auto.offset.reset`"),
+    row("source.properties", SecretPairs, Is("{}"),
+        "Any librdkafka property the program does not own: `security.protocol`, `sasl.username`, `ssl.ca.location`, …",
+        "Values are never shown.",
+        "`consumer.override.*`"),
+    row("source.oauth.token_url", Text, Absent,
+        "Where tokens are fetched by client credentials. Required in this section.",
+        "",
+        "`sasl.oauthbearer.token.endpoint.url`"),
+    row("source.oauth.client_id", Text, Absent, "Client id. Required in this section.", "", "`sasl.oauthbearer.client.id`"),
+    row("source.oauth.client_secret", Secret, Absent, "Client secret. Required in this section.", "", "`sasl.oauthbearer.client.secret`"),
+    row("source.oauth.scope", Text, Absent, "Scope asked for.", "", "`sasl.oauthbearer.scope`"),
+    row("source.oauth.extensions", Pairs, Is("{}"),
+        "SASL extensions: `logicalCluster`, `identityPoolId`, …", "", "`sasl.oauthbearer.extensions`"),
+
+    row("registry.url", Texts, Required,
+        "URL of the schema registry, or a list tried in order. A user name and password in it become `registry.auth`.",
+        "",
+        "`schema.registry.url`"),
+    row("registry.auth.username", Text, Absent, "User name, or API key.", "", "`schema.registry.basic.auth.user.info`"),
+    row("registry.auth.password", Secret, Absent, "Password, or API secret.", "", "`schema.registry.basic.auth.user.info`"),
+    row("registry.auth.bearer", Secret, Absent, "Bearer token, in place of user name and password.", "", "`bearer.auth.token`"),
+    row("registry.tls.ca_file", Text, Absent, "Certificates of the authorities to trust. The system's by default.", "", "`schema.registry.ssl.truststore.location`"),
+    row("registry.tls.cert_file", Text, Absent, "Our certificate, for mutual TLS; with `registry.tls.key_file`.", "", "`schema.registry.ssl.keystore.location`"),
+    row("registry.tls.key_file", Text, Absent, "Its private key.", "", "`schema.registry.ssl.keystore.location`"),
+    row("registry.headers", SecretPairs, Is("{}"), "Headers of every request. Values are never shown.", "", ""),
+    row("registry.subject_name_strategy", Choice(&["topic", "record", "topic_record"]), Is("topic"),
+        "How subjects are named; asked for only where a record's schema id does not say enough.",
+        "",
+        "`value.subject.name.strategy`"),
+    row("registry.unknown_id_grace", Duration(0, HOUR), Is("60s"),
+        "How long an id that the registry does not know is asked for again before its records are rejected.",
+        "Registries replicate late. Raise it where schemas arrive after records; lower it to see bad producers sooner.",
+        ""),
+    row("registry.timeout", Duration(100, 300 * SECOND), Is("30s"),
+        "Of one request, connection included.",
+        "Raise it for a registry far away. Lower it to fail over sooner.",
+        "`schema.registry.request.timeout.ms`"),
+
+    row("value.format", Choice(&["auto", "protobuf", "avro"]), Is("auto"),
+        "`auto`: what the registry says the schema is. The others refuse records of another kind.",
+        "",
+        "`value.converter`"),
+    row("value.unsigned", Choice(&["widen", "native"]), Is("widen"),
+        "Protobuf `uint32` and `uint64` as INT64 and DECIMAL(20,0), or as Parquet's unsigned types.",
+        "Few readers of Hive's family know unsigned types.",
+        ""),
+    row("value.enums", Choice(&["name", "number"]), Is("name"),
+        "Enum values as their names, or as their numbers.",
+        "",
+        "`enhanced.protobuf.schema.support`"),
+    row("value.presence", Choice(&["default", "nullable"]), Is("default"),
+        "proto3 fields without presence: the default value where absent, or a nullable column.",
+        "",
+        "`optional.for.nullables`"),
+    row("value.tombstones", Choice(&["skip", "reject"]), Is("skip"),
+        "Records with a null value: counted and left out, or rejected.",
+        "",
+        "`behavior.on.null.values`"),
+    row("value.recursion", Choice(&["json", "bytes", "drop"]), Is("json"),
+        "A field that refers back to a message it stands in: as JSON text, as its bytes, or left out.",
+        "",
+        ""),
+    row("value.unions", Choice(&["struct", "json"]), Is("struct"),
+        "Avro unions of several branches: a struct with a column a branch, or JSON text.",
+        "",
+        ""),
+    row("value.truncate_timestamps", Flag, Is("true"),
+        "Timestamps finer than their column: cut the digits off (`true`), or reject the record.",
+        "",
+        ""),
+    row("key.format", Choice(&["ignore"]), Is("ignore"), "Keys make no columns.", "", "`key.converter`"),
+
+    row("sink.url", Text, Required,
+        "`s3://bucket/prefix`, `file:///absolute/folder`, or a folder's path.",
+        "",
+        "`s3.bucket.name`, `topics.dir`"),
+    row("sink.format", Choice(&["parquet"]), Is("parquet"), "File format.", "", "`format.class`"),
+    row("sink.compression", Choice(&["gzip", "zstd", "snappy", "lz4", "none"]), Is("gzip"),
+        "Compression of the pages inside the files. `lz4` is Parquet's LZ4_RAW.",
+        "gzip opens everywhere; zstd costs less time at the same size; snappy and lz4 cost least.",
+        "`parquet.codec`"),
+    row("sink.compression_level", Count(0, 22), Derived("6 for gzip, 3 for zstd"),
+        "gzip 0 to 9, zstd 1 to 22; the others have none.",
+        "Raise it for smaller files at more CPU time, lower it for speed.",
+        ""),
+    row("sink.escape", Choice(&["hive", "connect"]), Is("hive"),
+        "Folder names: Hive's `%XX`, reversible; or raw as Connect writes them, except where a value would leave its folder.",
+        "",
+        ""),
+    row("sink.partition_columns", Choice(&["auto", "keep", "drop"]), Is("auto"),
+        "Columns that are also folders: `auto` leaves out of the files only top-level columns used as themselves.",
+        "Hive readers see a column twice that is in both.",
+        "`partition.field.name` with `keep`"),
+    row("sink.endpoint", Text, Absent, "S3: URL of the service, for stores that are not Amazon's.", "", "`store.url`"),
+    row("sink.region", Text, Absent, "S3: region. Default: the SDK's own chain (`AWS_REGION`, profile).", "", "`s3.region`"),
+    row("sink.path_style", Flag, Derived("`true` with `sink.endpoint`, else `false`"),
+        "S3: bucket in the path instead of the host name.", "", "`s3.path.style.access.enabled`"),
+    row("sink.access_key_id", Secret, Absent, "S3: key id. Default: the SDK's own chain (environment, profile, instance role).", "", "`aws.access.key.id`"),
+    row("sink.secret_access_key", Secret, Absent, "S3: its secret.", "", "`aws.secret.access.key`"),
+    row("sink.session_token", Secret, Absent, "S3: token of temporary credentials.", "", ""),
+    row("sink.sse", Choice(&["AES256", "aws:kms", "aws:kms:dsse"]), Absent, "S3: encryption at rest. Default: the bucket's.", "", "`s3.ssea.name`"),
+    row("sink.kms_key_id", Text, Absent, "S3: key for `sink.sse: aws:kms`.", "", "`s3.sse.kms.key.id`"),
+    row("sink.bucket_key", Flag, Absent, "S3: use a bucket key, for fewer KMS requests.", "", ""),
+    row("sink.acl", Choice(&["private", "public-read", "public-read-write", "authenticated-read", "aws-exec-read", "bucket-owner-read", "bucket-owner-full-control"]), Absent,
+        "S3: canned ACL.", "", "`s3.acl.canned`"),
+    row("sink.storage_class", Choice(&["STANDARD", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "REDUCED_REDUNDANCY", "GLACIER_IR", "EXPRESS_ONEZONE"]), Absent,
+        "S3: storage class. Classes that readers would have to restore from are not accepted.", "", "`s3.storage.class`"),
+    row("sink.tags", Pairs, Is("{}"), "S3: tags of every file; at most 10.", "", "`s3.object.tagging`"),
+    row("sink.checksum", Choice(&["crc32", "crc32c", "crc64nvme", "sha256"]), Absent,
+        "S3: checksum sent with every part. Default: only where the store requires one.", "Buckets with object lock require one.", ""),
+    row("sink.part_bytes", Size(5 * MIB, 5 * GIB), Is("8MiB"),
+        "S3: bytes of a multipart part.",
+        "S3 takes 5 MiB to 5 GiB, 10,000 parts a file. Raise it for fewer requests; each open file may hold one part in memory.",
+        "`s3.part.size`"),
+
+    row("rotate.rows", Count(1, 1_000_000_000), Is("1000000"),
+        "A file closes at so many rows.",
+        "Raise it for fewer files; a file closes with its commit anyway.",
+        "`flush.size`"),
+    row("rotate.bytes", Size(5 * MIB, 5 * GIB), Is("128MiB"),
+        "A file closes at so many bytes as stored.",
+        "Below 5 MiB a lake drowns in small files. Query engines like 128 MiB to 1 GiB.",
+        "`rotate.file.size`"),
+    row("commit.interval", Duration(SECOND, 24 * HOUR), Is("10m"),
+        "Longest time from a record's arrival to its file being visible, and the greatest age of a file.",
+        "Raise it for larger and fewer files, lower it for fresher data. After a crash as much is read again.",
+        "`rotate.schedule.interval.ms`, `offset.flush.interval.ms`"),
+    row("commit.rows", Count(1, 1_000_000_000_000), Absent, "Commit after so many rows of one Kafka partition.", "", ""),
+    row("commit.bytes", Size(MIB, 1 << 40), Absent, "Commit after so many raw bytes of one Kafka partition.", "", ""),
+    row("evolution.mode", Choice(&["rotate"]), Is("rotate"),
+        "Rows of a new schema go to a new file; each file has its writer schema's columns.", "", "`schema.compatibility`"),
+    row("rejects.url", Text, Derived("`<sink.url>/_rejects/<pipeline>`"),
+        "Where reject files go; the topic stands below it. Must be below `sink.url`, in a folder that starts with `_`.",
+        "Rejects are part of the same commit as the rows, so they need the same store; and no topic's folder may hold them.",
+        "`errors.deadletterqueue.topic.name`"),
+    row("rejects.breaker", Flag, Is("true"),
+        "Pause a Kafka partition when one schema id makes 1,000 rejects in a minute, or 100 that are over half of all records, of kinds that a registry or a deployment can cause.",
+        "The pause ends by itself when the registry's answer changes. `false` rejects such records without end.",
+        "`errors.tolerance`"),
+
+    row("limits.record_bytes", Size(1 << 10, 256 * MIB), Is("32MiB"),
+        "Key, value and headers of one record. Larger ones are rejected by reference: size, SHA-256, first 4 KiB.",
+        "", "`max.partition.fetch.bytes`"),
+    row("limits.depth", Count(1, 100), Is("100"),
+        "Nesting of messages, groups, records and lists inside one record.",
+        "Decoders recurse once a level; 100 is Protobuf's own limit.", ""),
+    row("limits.decoded_bytes", Size(MIB, 16 * GIB), Derived("`64MiB`, or a quarter of `memory.limit` if that is less"),
+        "Bytes one record may take as columns; the larger of this and 64 times its own size.",
+        "A few bytes can describe gigabytes. At most a quarter of `memory.limit`.", ""),
+    row("limits.nodes", Count(1_000, 1_000_000_000), Is("10000000"),
+        "List elements, map entries and sub-messages one record may make.",
+        "Elements without content take no bytes in a record and some in memory.", ""),
+    row("memory.limit", Share(64 * MIB), Is("70%"),
+        "Memory for raw records, open rows and open files together: a size, or a share of the container's (or the machine's) memory, 5% to 95%.",
+        "Raise it for larger files from many partition values. The rest is for clients, stacks and the allocator.",
+        "`buffer.memory`"),
+    row("shutdown.timeout", Duration(SECOND, HOUR), Is("25s"),
+        "From the first SIGTERM to leaving without what is not committed (it is read again at the next start).",
+        "Below Kubernetes' 30 s of grace by default.",
+        "`task.shutdown.graceful.timeout.ms`"),
+];
+
+/// Keys that the design knows and this version does not have, each with what to do instead.
+pub static NOT_YET: &[(&str, &str)] = &[
+    ("pipelines", "run one process for each pipeline"),
+    ("sinks", "run one pipeline for each sink, with names of their own"),
+    ("state", "state stays in Kafka's committed offsets"),
+    ("source.until", "stop with `--drain`, or by hand"),
+    ("source.partitions", "read the whole topic"),
+    ("rotate.idle", "files close with their commit: lower `commit.interval`"),
+    ("rotate.interval", "files close with their commit: set `commit.interval`"),
+    ("commit.schedule", "set `commit.interval`"),
+    ("commit.authority", "remove it"),
+    ("path", "folders are `name=value`: use `partition_by`"),
+    (
+        "metadata",
+        "rows carry no Kafka columns; the file's footer and name say where they came from",
+    ),
+    ("dialect", "remove it: column types are those of the mapping tables"),
+    ("unknown_fields", "unknown fields are counted and left out"),
+];
+
+/// Words that the design knows for an option and this version does not.
+pub static NOT_YET_WORDS: &[(&str, &[&str])] = &[
+    ("sink.format", &["avro", "json"]),
+    (
+        "key.format",
+        &["auto", "protobuf", "avro", "json_schema", "json", "json_connect", "string", "bytes"],
+    ),
+    ("value.format", &["json_schema", "json", "json_connect", "string", "bytes"]),
+    ("value.tombstones", &["row"]),
+    ("evolution.mode", &["project", "widen", "merge"]),
+    ("sink.compression", &["brotli", "lzo"]),
+];
+
+/// The row of a path.
+pub fn find(path: &str) -> Option<&'static Opt> {
+    OPTIONS.iter().find(|opt| opt.path == path)
+}
+
+/// Keys that may stand in a section (`""` is the top level), sections among them.
+pub fn keys_of(section: &str) -> Vec<&'static str> {
+    let mut keys: Vec<&'static str> = Vec::new();
+    for opt in OPTIONS {
+        let below = match section {
+            "" => Some(opt.path),
+            _ => opt.path.strip_prefix(section).and_then(|rest| rest.strip_prefix('.')),
+        };
+        if let Some(key) = below.and_then(|below| below.split('.').next())
+            && !keys.contains(&key)
+        {
+            keys.push(key);
+        }
+    }
+    keys
+}

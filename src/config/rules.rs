@@ -1,0 +1,248 @@
+//! Rules between options: a table, with the reason of each.
+//!
+//! Owns: what single values cannot tell. Does not own: properties that `source` owns; it checks them.
+
+use super::model::*;
+use super::values::Values;
+use super::{CONFLICT, units};
+
+/// One rule: which option it is about, why it is, and what it found, if anything.
+struct Rule {
+    path: &'static str,
+    /// The options it compares: where one of them is wrong by itself, the rule is silent.
+    beside: &'static [&'static str],
+    why: &'static str,
+    found: fn(&Config, &Values<'_>) -> Option<String>,
+}
+
+/// Every rule; each is asked, so that none hides another.
+static RULES: &[Rule] = &[
+    Rule {
+        path: "source.topics",
+        beside: &["source.topics_regex"],
+        why: "one of them says which topics are read",
+        found: |_, v| match (
+            v.node("source.topics").is_some(),
+            v.node("source.topics_regex").is_some(),
+        ) {
+            (true, true) => Some(
+                "`source.topics` and `source.topics_regex` found, one of them required".to_owned(),
+            ),
+            (false, false) if v.node("source").is_none_or(|node| node.get("topics").is_none()) => {
+                Some(
+                    "neither `source.topics` nor `source.topics_regex` found, one of them required"
+                        .to_owned(),
+                )
+            }
+            _ => None,
+        },
+    },
+    Rule {
+        path: "registry.tls.key_file",
+        beside: &["registry.tls.cert_file"],
+        why: "a certificate is worth nothing without its key",
+        found: |config, _| {
+            let tls = &config.pipeline.registry.tls;
+            (tls.cert_file.is_some() != tls.key_file.is_some()).then(|| {
+                "one of `cert_file` and `key_file` found, both or none required".to_owned()
+            })
+        },
+    },
+    Rule {
+        path: "registry.tls",
+        beside: &["registry.url"],
+        why: "certificates play no part in plain HTTP",
+        found: |config, _| {
+            let registry = &config.pipeline.registry;
+            let plain = registry.urls.iter().find(|url| url.starts_with("http://"))?;
+            (registry.tls != Tls::default())
+                .then(|| format!("found beside `{plain}`, `https://` required"))
+        },
+    },
+    Rule {
+        path: "sink.compression_level",
+        beside: &["sink.compression"],
+        why: "each codec has levels of its own",
+        found: |config, _| {
+            let sink = &config.pipeline.sink;
+            let level = sink.compression_level?;
+            let required = match sink.compression {
+                Compression::Gzip if level > 9 => "0 to 9 with gzip",
+                Compression::Zstd if !(1..=22).contains(&level) => "1 to 22 with zstd",
+                Compression::Gzip | Compression::Zstd => return None,
+                Compression::Snappy => "none with snappy",
+                Compression::Lz4 => "none with lz4",
+                Compression::None => "none without compression",
+            };
+            Some(format!("`{level}` found, {required} required"))
+        },
+    },
+    Rule {
+        path: "sink.secret_access_key",
+        beside: &["sink.access_key_id", "sink.session_token"],
+        why: "a key id and its secret belong together, and a session's token to both",
+        found: |config, _| {
+            let s3 = &config.pipeline.sink.s3;
+            let (id, secret) = (s3.access_key_id.is_some(), s3.secret_access_key.is_some());
+            if id != secret {
+                Some(
+                    "one of `access_key_id` and `secret_access_key` found, both or none required"
+                        .to_owned(),
+                )
+            } else if s3.session_token.is_some() && !id {
+                Some("`session_token` found alone, `access_key_id` and `secret_access_key` required beside it".to_owned())
+            } else {
+                None
+            }
+        },
+    },
+    Rule {
+        path: "sink.kms_key_id",
+        beside: &["sink.sse"],
+        why: "the key is used by KMS encryption only",
+        found: |config, _| {
+            let s3 = &config.pipeline.sink.s3;
+            let kms = s3.sse.as_deref().is_some_and(|sse| sse.starts_with("aws:kms"));
+            (s3.kms_key_id.is_some() && !kms)
+                .then(|| "found without KMS, `sink.sse: aws:kms` required".to_owned())
+        },
+    },
+    Rule {
+        path: "sink.tags",
+        beside: &[],
+        why: "S3 takes 10 tags, keys of 128 and values of 256 characters",
+        found: |config, _| {
+            let tags = &config.pipeline.sink.s3.tags;
+            if tags.len() > 10 {
+                return Some(format!("{} tags found, at most 10 required", tags.len()));
+            }
+            let long = tags.iter().find(|(k, v)| {
+                k.is_empty() || k.chars().count() > 128 || v.chars().count() > 256
+            })?;
+            Some(format!(
+                "tag `{}` found, a key of 1 to 128 and a value of at most 256 characters required",
+                super::values::printable(long.0)
+            ))
+        },
+    },
+    Rule {
+        path: "sink.url",
+        beside: &[],
+        why: "a folder has no buckets, regions and keys: the URL is probably wrong",
+        found: |config, v| {
+            if !matches!(config.pipeline.sink.url, SinkUrl::Local(_))
+                || v.node("sink.url").is_none()
+            {
+                return None;
+            }
+            let only_s3 = [
+                "endpoint",
+                "region",
+                "path_style",
+                "access_key_id",
+                "secret_access_key",
+                "session_token",
+                "sse",
+                "kms_key_id",
+                "bucket_key",
+                "acl",
+                "storage_class",
+                "tags",
+                "checksum",
+                "part_bytes",
+            ];
+            let found: Vec<&str> = only_s3
+                .into_iter()
+                .filter(|key| v.node(&format!("sink.{key}")).is_some())
+                .collect();
+            (!found.is_empty()).then(|| {
+                format!(
+                    "a folder found beside `{}`, `s3://…` required, or none of them",
+                    found.join("`, `")
+                )
+            })
+        },
+    },
+    Rule {
+        path: "rotate.bytes",
+        beside: &["sink.part_bytes"],
+        why: "S3 takes 10,000 parts a file",
+        found: |config, _| {
+            let parts = config.pipeline.sink.s3.part_bytes? as u64;
+            let most = parts.saturating_mul(10_000);
+            (config.pipeline.rotate.bytes > most).then(|| {
+                format!(
+                    "`{}` found, at most {} with `sink.part_bytes` of {} required",
+                    units::show_size(config.pipeline.rotate.bytes),
+                    units::show_size(most),
+                    units::show_size(parts)
+                )
+            })
+        },
+    },
+    Rule {
+        path: "readers",
+        beside: &[],
+        why: "the exact types are what the others cannot read",
+        found: |config, _| {
+            let readers = &config.pipeline.readers;
+            (readers.contains(&Reader::Native) && readers.len() > 1).then(|| {
+                "`native` found beside others, `native` alone or the others required".to_owned()
+            })
+        },
+    },
+    Rule {
+        path: "limits.decoded_bytes",
+        beside: &["memory.limit"],
+        why: "one record must leave room for the others",
+        found: |config, _| {
+            let (found, most) = (config.pipeline.limits.decoded_bytes, config.memory_limit / 4);
+            (found > most).then(|| {
+                format!(
+                    "`{}` found, at most {} (a quarter of `memory.limit`) required",
+                    units::show_size(found as u64),
+                    units::show_size(most as u64)
+                )
+            })
+        },
+    },
+    Rule {
+        path: "limits.record_bytes",
+        beside: &["memory.limit"],
+        why: "one record must leave room for the others",
+        found: |config, _| {
+            let (found, most) = (config.pipeline.limits.record_bytes, config.memory_limit / 2);
+            (found > most).then(|| {
+                format!(
+                    "`{}` found, at most {} (half of `memory.limit`) required",
+                    units::show_size(found as u64),
+                    units::show_size(most as u64)
+                )
+            })
+        },
+    },
+];
+
+/// Asks every rule; adds findings and warnings.
+pub(super) fn check(config: &Config, v: &mut Values<'_>) {
+    for rule in RULES {
+        if v.is_wrong(rule.path) || rule.beside.iter().any(|path| v.is_wrong(path)) {
+            continue;
+        }
+        if let Some(found) = (rule.found)(config, v) {
+            let line = v.line(rule.path);
+            v.find(
+                &CONFLICT,
+                rule.path,
+                line,
+                format!("option `{}`: {found}; {}", rule.path, rule.why),
+            );
+        }
+    }
+    let registry = &config.pipeline.registry;
+    if registry.auth != RegistryAuth::None
+        && registry.urls.iter().any(|url| url.starts_with("http://"))
+    {
+        v.warn("registry.url", "registry credentials over plain HTTP: everybody on the way can read them; use `https://`");
+    }
+}

@@ -1,0 +1,374 @@
+//! Descriptors → tables and columns. Slow and fallible, once per schema.
+
+mod known;
+
+use std::collections::HashMap;
+
+use prost_reflect::{EnumDescriptor, Kind as Type, MessageDescriptor};
+
+pub use known::is_wrapper;
+
+use super::json;
+use super::plan::{DecimalType, EnumNames, Kind, NONE, Op, Program, Table};
+use super::source::{Source, enum_default, enum_names};
+use crate::config::{Enums, Presence, Recursion, Unsigned};
+use crate::decode::codes;
+use crate::decode::columns::{COLUMNS_MAX, Column, Layout, Leaf, Slot};
+use crate::decode::readers::{DEFAULT, FIELD_NUMBER, Readers, join};
+use crate::decode::{Compiled, Options};
+use crate::error::Fault;
+
+/// Most fields looked at for one plan.
+const WALKED_MAX: usize = 4 * COLUMNS_MAX;
+
+/// A column with the op that fills it.
+type Made = (Column, Op);
+
+/// Compiles one message and all it holds.
+pub fn compile(message: &MessageDescriptor, options: &Options) -> Result<Compiled<Program>, Fault> {
+    let mut compiler = Compiler {
+        options,
+        readers: Readers::new(&options.readers),
+        record_name: message.full_name().to_owned(),
+        layout: Layout::default(),
+        tables: Vec::new(),
+        enums: Vec::new(),
+        enum_ids: HashMap::new(),
+        decimals: Vec::new(),
+        members: Vec::new(),
+        oneofs: 0,
+        json: json::Types::default(),
+        pending: 0,
+        notes: Vec::new(),
+        walked: 0,
+        stack: Vec::new(),
+    };
+    let (columns, root) = compiler.message(message, "")?;
+    let shape = compiler.layout.finish(message.full_name(), columns)?;
+    let program = Program {
+        record_name: compiler.record_name.clone(),
+        tables: compiler.tables,
+        root,
+        enums: compiler.enums,
+        decimals: compiler.decimals,
+        members: compiler.members,
+        oneofs: compiler.oneofs,
+        json: compiler.json,
+        pending: compiler.pending,
+        depth: options.limits.depth,
+        truncate: options.value.truncate_timestamps,
+    };
+    Ok(Compiled { shape, record_name: compiler.record_name, notes: compiler.notes, program })
+}
+
+struct Compiler<'a> {
+    options: &'a Options,
+    readers: Readers,
+    record_name: String,
+    layout: Layout,
+    tables: Vec<Table>,
+    enums: Vec<EnumNames>,
+    enum_ids: HashMap<String, u32>,
+    decimals: Vec<DecimalType>,
+    members: Vec<Column>,
+    oneofs: u32,
+    json: json::Types,
+    pending: u32,
+    notes: Vec<String>,
+    walked: usize,
+    /// Full names of the messages around the one at hand.
+    stack: Vec<String>,
+}
+
+impl Compiler<'_> {
+    /// The columns of a message's fields, and its table. May have no columns.
+    fn message(
+        &mut self,
+        message: &MessageDescriptor,
+        path: &str,
+    ) -> Result<(Vec<Column>, u32), Fault> {
+        self.stack.push(message.full_name().to_owned());
+        let sources = Source::all(message);
+        let names: Vec<&str> = sources.iter().map(|source| source.name.as_str()).collect();
+        let names = self.readers.names(path, &names, &mut self.notes);
+        let first_oneof = self.oneofs;
+        self.oneofs += message.oneofs().len() as u32;
+        let mut columns = Vec::new();
+        let mut ops = Vec::new();
+        for (source, name) in sources.iter().zip(&names) {
+            self.layout.check(&self.record_name)?;
+            self.walk()?;
+            match self.field(source, name, path)? {
+                Some((column, mut op)) => {
+                    let column = column.with(FIELD_NUMBER, source.number.to_string());
+                    if let Some(oneof) = source.oneof {
+                        op.oneof = first_oneof + oneof as u32;
+                        op.member = self.members.len() as u32;
+                        self.members.push(column.clone());
+                    }
+                    columns.push(column);
+                    ops.push((source.name.clone(), op));
+                }
+                None => {
+                    let tag = source.number << 3 | super::wire::LEN;
+                    ops.push((source.name.clone(), op(tag, Kind::Dropped, 0)));
+                }
+            }
+        }
+        self.stack.pop();
+        Ok((columns, self.table(ops)))
+    }
+
+    /// Counts one field. Where recursive fields are dropped, types that hold each other make walks far
+    /// longer than their columns.
+    fn walk(&mut self) -> Result<(), Fault> {
+        self.walked += 1;
+        if self.walked <= WALKED_MAX {
+            return Ok(());
+        }
+        Err(Fault::new(
+            &codes::TOO_WIDE,
+            format!(
+                "schema of `{}`: more than {WALKED_MAX} fields written out in full, at most {WALKED_MAX} allowed; split the topic",
+                self.record_name
+            ),
+        ))
+    }
+
+    fn table(&mut self, ops: Vec<(String, Op)>) -> u32 {
+        self.tables.push(Table::new(ops));
+        self.tables.len() as u32 - 1
+    }
+
+    /// One field as it stands in its message; none if it is dropped.
+    fn field(&mut self, source: &Source, name: &str, path: &str) -> Result<Option<Made>, Fault> {
+        let path = join(path, name);
+        if source.map {
+            return self.map(source, name, &path);
+        }
+        if source.list {
+            return self.list(source, name, &path);
+        }
+        let scalar = !matches!(source.kind, Type::Message(_));
+        let nullable =
+            source.presence || !scalar || self.options.value.presence == Presence::Nullable;
+        let made = self.value(source, name, nullable, &path)?;
+        Ok(made.map(|(column, op)| match &source.default {
+            Some(default) => (column.with(DEFAULT, default), op),
+            None => (column, op),
+        }))
+    }
+
+    fn list(&mut self, source: &Source, name: &str, path: &str) -> Result<Option<Made>, Fault> {
+        let Some((element, mut op)) = self.value(source, name, false, path)? else {
+            return Ok(None);
+        };
+        op.width = element.width();
+        let column = self.layout.list(name, false, element);
+        op.list = column.slot().index();
+        if source.packed && op.kind.is_packable() {
+            op.tag = source.number << 3 | super::wire::LEN;
+            op.packed = true;
+        }
+        Ok(Some((column, op)))
+    }
+
+    fn map(&mut self, source: &Source, name: &str, path: &str) -> Result<Option<Made>, Fault> {
+        let Type::Message(entry) = &source.kind else { return Ok(None) };
+        let (key, value) = (entry.map_entry_key_field(), entry.map_entry_value_field());
+        let (key, value) = (Source::field(&key), Source::field(&value));
+        let Some((key, key_op)) = self.value(&key, "key", false, &join(path, "key"))? else {
+            return Ok(None);
+        };
+        // An entry without a value has the default of its type; a date has none.
+        let nullable =
+            matches!(&value.kind, Type::Message(m) if known::has_no_default(m.full_name()));
+        let path = join(path, "value");
+        let Some((value, value_op)) = self.value(&value, "value", nullable, &path)? else {
+            return Ok(None);
+        };
+        let width = key.width().saturating_add(value.width());
+        let ops = vec![("key".to_owned(), key_op), ("value".to_owned(), value_op)];
+        let column = self.layout.map(name, false, key, value);
+        let mut op = op(source.number << 3 | super::wire::LEN, Kind::Map, column.slot().index());
+        op.list = column.slot().index();
+        op.aux = self.table(ops);
+        op.width = width;
+        Ok(Some((column, op)))
+    }
+
+    /// One value: of a singular field, of a list's element, of a map's key or value.
+    fn value(
+        &mut self,
+        source: &Source,
+        name: &str,
+        nullable: bool,
+        path: &str,
+    ) -> Result<Option<Made>, Fault> {
+        match &source.kind {
+            Type::Message(message) => self.sub_message(source, message, name, nullable, path),
+            Type::Enum(descriptor) => {
+                Ok(Some(self.enumeration(source, descriptor, name, nullable)))
+            }
+            kind => {
+                let (leaf, kind) = scalar(kind, self.options.value.unsigned);
+                let column = self.layout.leaf(name, leaf, nullable);
+                let op = op(source.number << 3 | kind.wire(), kind, column.slot().index());
+                Ok(Some((column, op)))
+            }
+        }
+    }
+
+    /// Names as plain text, not as an Arrow dictionary: `parquet` hashes each value either way, and
+    /// schemas with one more symbol stay equal.
+    fn enumeration(
+        &mut self,
+        source: &Source,
+        descriptor: &EnumDescriptor,
+        name: &str,
+        nullable: bool,
+    ) -> Made {
+        if self.options.value.enums == Enums::Number {
+            let column = self.layout.leaf(name, Leaf::I32, nullable);
+            let tag = source.number << 3;
+            let op = op(tag, Kind::EnumNumber, column.slot().index());
+            return (column, op);
+        }
+        let id = match self.enum_ids.get(descriptor.full_name()) {
+            Some(&id) => id,
+            None => {
+                let id = self.enums.len() as u32;
+                self.enums.push(enum_names(descriptor));
+                self.enum_ids.insert(descriptor.full_name().to_owned(), id);
+                id
+            }
+        };
+        let names = &self.enums[id as usize];
+        let default = names.get(enum_default(&source.kind)).unwrap_or_default().to_owned();
+        let longest = names.longest;
+        let column = self.layout.leaf(name, Leaf::Utf8, nullable).wider(longest);
+        let column = if nullable { column } else { column.with_default(&default) };
+        let mut op = op(source.number << 3, Kind::EnumName, column.slot().index());
+        op.aux = id;
+        (column, op)
+    }
+
+    fn sub_message(
+        &mut self,
+        source: &Source,
+        message: &MessageDescriptor,
+        name: &str,
+        nullable: bool,
+        path: &str,
+    ) -> Result<Option<Made>, Fault> {
+        if let Some(made) = self.known(source, message, name, nullable, path)? {
+            return Ok(Some(made));
+        }
+        let recursive = self.stack.iter().any(|around| around == message.full_name());
+        if recursive || self.stack.len() >= self.options.limits.depth as usize {
+            return Ok(self.recursive(source, message, name, nullable, path));
+        }
+        let (members, table) = self.message(message, path)?;
+        let (column, kind) = match members.is_empty() {
+            true => (self.layout.leaf(name, Leaf::Bool, nullable), Kind::Presence),
+            false => (self.layout.group(name, nullable, members), Kind::Message),
+        };
+        let kind = if source.group { Kind::Group } else { kind };
+        let mut op = op(source.number << 3 | kind.wire(), kind, column.slot().index());
+        op.aux = table;
+        if source.group && matches!(column.slot(), Slot::Bool(_)) {
+            op.kind = Kind::GroupPresence;
+        }
+        Ok(Some((column, op)))
+    }
+
+    fn recursive(
+        &mut self,
+        source: &Source,
+        message: &MessageDescriptor,
+        name: &str,
+        nullable: bool,
+        path: &str,
+    ) -> Option<Made> {
+        let (leaf, kind) = match self.options.value.recursion {
+            Recursion::Json if source.group => (Leaf::Json, Kind::JsonGroup),
+            Recursion::Json => (Leaf::Json, Kind::Json),
+            Recursion::Bytes if source.group => (Leaf::Binary, Kind::RawGroup),
+            Recursion::Bytes => (Leaf::Binary, Kind::Raw),
+            Recursion::Drop => {
+                self.notes.push(format!("{path}: dropped, `{}` is recursive", message.full_name()));
+                return None;
+            }
+        };
+        let what = if leaf == Leaf::Json { "JSON" } else { "bytes" };
+        self.notes.push(format!("{path}: as {what}, `{}` is recursive", message.full_name()));
+        let column = self.layout.leaf(name, leaf, nullable);
+        match leaf {
+            Leaf::Json => Some(self.json(source, message, column, nullable, kind)),
+            _ => {
+                let op = op(source.number << 3 | kind.wire(), kind, column.slot().index());
+                Some((column, op))
+            }
+        }
+    }
+
+    fn json(
+        &mut self,
+        source: &Source,
+        message: &MessageDescriptor,
+        column: Column,
+        nullable: bool,
+        kind: Kind,
+    ) -> Made {
+        let mut op = op(source.number << 3 | kind.wire(), kind, column.slot().index());
+        op.aux = self.json.add(message);
+        op.pending = self.pending;
+        self.pending += 1;
+        let empty = json::empty(message.full_name());
+        (if nullable { column } else { column.with_default(empty) }, op)
+    }
+}
+
+fn scalar(kind: &Type, unsigned: Unsigned) -> (Leaf, Kind) {
+    let widen = unsigned == Unsigned::Widen;
+    let wide = Leaf::Decimal128(20, 0);
+    match kind {
+        Type::Double => (Leaf::F64, Kind::Double),
+        Type::Float => (Leaf::F32, Kind::Float),
+        Type::Int32 => (Leaf::I32, Kind::Int32),
+        Type::Int64 => (Leaf::I64, Kind::Int64),
+        Type::Uint32 if widen => (Leaf::I64, Kind::Uint32Wide),
+        Type::Uint32 => (Leaf::U32, Kind::Uint32),
+        Type::Uint64 if widen => (wide, Kind::Uint64Wide),
+        Type::Uint64 => (Leaf::U64, Kind::Uint64),
+        Type::Sint32 => (Leaf::I32, Kind::Sint32),
+        Type::Sint64 => (Leaf::I64, Kind::Sint64),
+        Type::Fixed32 if widen => (Leaf::I64, Kind::Fixed32Wide),
+        Type::Fixed32 => (Leaf::U32, Kind::Fixed32),
+        Type::Fixed64 if widen => (wide, Kind::Fixed64Wide),
+        Type::Fixed64 => (Leaf::U64, Kind::Fixed64),
+        Type::Sfixed32 => (Leaf::I32, Kind::Sfixed32),
+        Type::Sfixed64 => (Leaf::I64, Kind::Sfixed64),
+        Type::Bool => (Leaf::Bool, Kind::Bool),
+        Type::String => (Leaf::Utf8, Kind::String),
+        // Messages and enums do not come here.
+        Type::Bytes | Type::Message(_) | Type::Enum(_) => (Leaf::Binary, Kind::Bytes),
+    }
+}
+
+fn op(tag: u32, kind: Kind, slot: u32) -> Op {
+    Op {
+        tag,
+        number: tag >> 3,
+        kind,
+        slot,
+        list: NONE,
+        packed: false,
+        aux: NONE,
+        pending: NONE,
+        width: 0,
+        oneof: NONE,
+        member: NONE,
+        next: 0,
+    }
+}

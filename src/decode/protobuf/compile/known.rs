@@ -1,0 +1,165 @@
+//! Types that everybody knows by name: what each becomes.
+
+use arrow::datatypes::TimeUnit;
+use prost_reflect::MessageDescriptor;
+
+use super::{Compiler, Made, op};
+use crate::decode::columns::Leaf;
+use crate::decode::protobuf::plan::{DecimalType, Kind};
+use crate::decode::protobuf::source::Source;
+use crate::decode::protobuf::wire::LEN;
+use crate::decode::readers::{Exact, UNIT};
+use crate::error::Fault;
+
+impl Compiler<'_> {
+    /// Types that everybody knows by name.
+    pub(super) fn known(
+        &mut self,
+        source: &Source,
+        message: &MessageDescriptor,
+        name: &str,
+        nullable: bool,
+        path: &str,
+    ) -> Result<Option<Made>, Fault> {
+        let tag = source.number << 3 | LEN;
+        let micros = TimeUnit::Microsecond;
+        let (column, kind) = match message.full_name() {
+            _ if source.group => return Ok(None),
+            "google.protobuf.Timestamp" => {
+                let leaf = Leaf::Timestamp { unit: micros, utc: true };
+                (self.layout.leaf(name, leaf, nullable), Kind::Timestamp)
+            }
+            "google.protobuf.Duration" => {
+                (self.layout.leaf(name, Leaf::I64, nullable).with(UNIT, "us"), Kind::Duration)
+            }
+            "google.type.Date" => (self.layout.leaf(name, Leaf::Date32, nullable), Kind::Date),
+            "google.type.TimeOfDay" => match self.readers.refuse(Exact::Time, path) {
+                Some(note) => {
+                    self.notes.push(note);
+                    let column = self.layout.leaf(name, Leaf::I64, nullable);
+                    (column.with(UNIT, "us"), Kind::TimeOfDay)
+                }
+                None => (self.layout.leaf(name, Leaf::Time(micros), nullable), Kind::TimeOfDay),
+            },
+            "google.protobuf.Struct" | "google.protobuf.Value" | "google.protobuf.ListValue" => {
+                let column = self.layout.leaf(name, Leaf::Json, nullable);
+                return Ok(Some(self.json(source, message, column, nullable, Kind::Json)));
+            }
+            "google.protobuf.FieldMask" => return self.field_mask(message, name, nullable, tag),
+            "confluent.type.Decimal" => {
+                return Ok(Some(self.decimal(source, name, nullable, path, tag)));
+            }
+            full_name if is_wrapper(full_name) => {
+                return self.wrapper(message, name, nullable, path, tag);
+            }
+            _ => return Ok(None),
+        };
+        let op = op(tag, kind, column.slot().index());
+        Ok(Some((column, op)))
+    }
+
+    fn wrapper(
+        &mut self,
+        message: &MessageDescriptor,
+        name: &str,
+        nullable: bool,
+        path: &str,
+        tag: u32,
+    ) -> Result<Option<Made>, Fault> {
+        let Some(inner) = message.get_field(1) else { return Ok(None) };
+        let inner = Source::field(&inner);
+        let Some((column, inner_op)) = self.value(&inner, name, nullable, path)? else {
+            return Ok(None);
+        };
+        let mut op = op(tag, Kind::Wrapper(column.slot()), column.slot().index());
+        op.aux = self.table(vec![("value".to_owned(), inner_op)]);
+        Ok(Some((column, op)))
+    }
+
+    fn field_mask(
+        &mut self,
+        message: &MessageDescriptor,
+        name: &str,
+        nullable: bool,
+        tag: u32,
+    ) -> Result<Option<Made>, Fault> {
+        let Some(paths) = message.get_field(1) else { return Ok(None) };
+        let paths = Source::field(&paths);
+        let Some((element, mut inner)) = self.value(&paths, "element", false, name)? else {
+            return Ok(None);
+        };
+        inner.width = element.width();
+        let column = self.layout.list(name, nullable, element);
+        inner.list = column.slot().index();
+        let mut op = op(tag, Kind::FieldMask, column.slot().index());
+        op.aux = self.table(vec![("paths".to_owned(), inner)]);
+        Ok(Some((column, op)))
+    }
+
+    fn decimal(
+        &mut self,
+        source: &Source,
+        name: &str,
+        nullable: bool,
+        path: &str,
+        tag: u32,
+    ) -> Made {
+        let (leaf, decimal) = match source.decimal {
+            Some((p @ 1..=38, s)) if (0..=p).contains(&s) => {
+                let (p, s) = (p as u8, s as i8);
+                (Leaf::Decimal128(p, s), DecimalType::Short(p, s))
+            }
+            Some((p @ 39..=76, s)) if (0..=p).contains(&s) => {
+                let (p, s) = (p as u8, s as i8);
+                match self.readers.refuse(Exact::WideDecimal, path) {
+                    Some(note) => {
+                        self.notes.push(note);
+                        (Leaf::Utf8, DecimalType::Text)
+                    }
+                    None => (Leaf::Decimal256(p, s), DecimalType::Long(p, s)),
+                }
+            }
+            Some((p, s)) => {
+                self.notes.push(format!(
+                    "{path}: decimal → string, precision {p} and scale {s} fit no column"
+                ));
+                (Leaf::Utf8, DecimalType::Text)
+            }
+            None => {
+                self.notes.push(format!("{path}: decimal → string, the schema has no precision and scale (`confluent.field_meta`)"));
+                (Leaf::Utf8, DecimalType::Text)
+            }
+        };
+        let column = self.layout.leaf(name, leaf, nullable);
+        let column = if leaf == Leaf::Utf8 { column.wider(DECIMAL_TEXT_MAX) } else { column };
+        let mut op = op(tag, Kind::Decimal, column.slot().index());
+        op.aux = self.decimals.len() as u32;
+        self.decimals.push(decimal);
+        (column, op)
+    }
+}
+
+/// Bytes of the longest decimal text.
+const DECIMAL_TEXT_MAX: usize = 160;
+
+/// Types whose empty message stands for no value at all.
+pub(super) fn has_no_default(full_name: &str) -> bool {
+    matches!(full_name, "google.type.Date" | "confluent.type.Decimal")
+}
+
+pub fn is_wrapper(full_name: &str) -> bool {
+    full_name.strip_prefix("google.protobuf.").is_some_and(|name| {
+        matches!(
+            name,
+            "DoubleValue"
+                | "FloatValue"
+                | "Int64Value"
+                | "UInt64Value"
+                | "Int32Value"
+                | "UInt32Value"
+                | "BoolValue"
+                | "StringValue"
+                | "BytesValue"
+        )
+    })
+}

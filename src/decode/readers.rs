@@ -1,0 +1,156 @@
+//! What the named readers cannot open, and what they get in its place.
+//!
+//! Owns: one table of types and readers, for Protobuf and Avro alike; names that differ only by case.
+//! Source: files tried with Spark 4.0, DuckDB 2.0 and Polars 2.1; for Athena and Trino their
+//! documentation, read carefully.
+
+use std::collections::HashSet;
+
+use crate::config::Reader;
+
+/// Metadata key of a field that holds a time or a duration as a bare integer: `s`, `ms`, `us` or `ns`.
+pub const UNIT: &str = "forebay.unit";
+/// Metadata key of a field's number in its Protobuf message.
+pub const FIELD_NUMBER: &str = "forebay.field_number";
+/// Metadata key of the default that the schema declares and that is not filled in.
+pub const DEFAULT: &str = "forebay.default";
+
+/// A type, or a habit, that some reader refuses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exact {
+    Uuid,
+    /// Time of day, any unit.
+    Time,
+    /// Timestamps in nanoseconds, UTC or local.
+    TimestampNs,
+    /// Decimals of more than 38 digits.
+    WideDecimal,
+    /// Columns of one struct whose names differ only by case.
+    CaseTwins,
+}
+
+struct Rule {
+    exact: Exact,
+    refused_by: &'static [Reader],
+    change: &'static str,
+}
+
+use Reader::{Athena, Duckdb, Spark, Trino};
+
+static RULES: &[Rule] = &[
+    // Spark: PARQUET_TYPE_ILLEGAL. Athena: no such type. Trino: Hive tables have none.
+    Rule { exact: Exact::Uuid, refused_by: &[Spark, Athena, Trino], change: "uuid → string" },
+    // Spark refuses TIME; Hive tables (Athena, Trino) have none.
+    Rule { exact: Exact::Time, refused_by: &[Spark, Athena, Trino], change: "time → int64" },
+    // Spark refuses TIMESTAMP(NANOS); Athena's timestamps are milliseconds; Trino reads it only with
+    // a session property.
+    Rule { exact: Exact::TimestampNs, refused_by: &[Spark, Athena, Trino], change: "ns → µs" },
+    // DuckDB reads DECIMAL(50,2) as DOUBLE and loses digits.
+    Rule {
+        exact: Exact::WideDecimal,
+        refused_by: &[Spark, Athena, Trino, Duckdb],
+        change: "decimal of more than 38 digits → string",
+    },
+    // Spark refuses the whole file; Hive's names know no case.
+    Rule { exact: Exact::CaseTwins, refused_by: &[Spark, Athena, Trino], change: "renamed" },
+];
+
+/// The readers a plan is compiled for.
+#[derive(Debug, Clone)]
+pub struct Readers(Vec<Reader>);
+
+impl Readers {
+    /// [`Reader::Native`] asks for nothing, so a list of it alone keeps every exact type.
+    pub fn new(readers: &[Reader]) -> Self {
+        Self(readers.to_vec())
+    }
+
+    /// A note for the operator if some reader refuses `exact`, so that `column` has to become what
+    /// [`RULES`](self) says; none if the exact type stays.
+    pub fn refuse(&self, exact: Exact, column: &str) -> Option<String> {
+        let rule = RULES.iter().find(|rule| rule.exact == exact)?;
+        let names: Vec<&str> = self
+            .0
+            .iter()
+            .filter(|reader| rule.refused_by.contains(reader))
+            .map(|reader| name(*reader))
+            .collect();
+        (!names.is_empty()).then(|| format!("{column}: {} for {}", rule.change, names.join(", ")))
+    }
+
+    /// Names for the columns of one struct, in order: the second of two that clash gets `_2`, the third
+    /// `_3`. Exact twins always clash; names that differ by case only where a reader minds. `path` is the
+    /// struct's own path, empty at the top.
+    pub fn names(&self, path: &str, names: &[&str], notes: &mut Vec<String>) -> Vec<String> {
+        let fold = self.refuse(Exact::CaseTwins, "").is_some();
+        let key = |name: &str| if fold { name.to_lowercase() } else { name.to_owned() };
+        let all: HashSet<String> = names.iter().map(|name| key(name)).collect();
+        let mut used = HashSet::new();
+        let mut out = Vec::with_capacity(names.len());
+        for &name in names {
+            if used.insert(key(name)) {
+                out.push(name.to_owned());
+                continue;
+            }
+            let mut number = 2u32;
+            let fresh = loop {
+                let candidate = format!("{name}_{number}");
+                let folded = key(&candidate);
+                if !all.contains(&folded) && used.insert(folded) {
+                    break candidate;
+                }
+                number += 1;
+            };
+            let column = join(path, name);
+            if let Some(note) = self.refuse(Exact::CaseTwins, &column) {
+                notes.push(format!("{note}: `{fresh}`, another name differs only by case"));
+            }
+            out.push(fresh);
+        }
+        out
+    }
+}
+
+/// `device` and `os` → `device.os`
+pub fn join(path: &str, name: &str) -> String {
+    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+}
+
+fn name(reader: Reader) -> &'static str {
+    match reader {
+        Spark => "spark",
+        Athena => "athena",
+        Trino => "trino",
+        Duckdb => "duckdb",
+        Reader::Native => "native",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: &[Reader] = &[Spark, Athena, Trino, Duckdb];
+
+    #[test]
+    fn exact_types_stay_for_readers_that_open_them() {
+        let duckdb = Readers::new(&[Duckdb]);
+        assert_eq!(duckdb.refuse(Exact::Uuid, "id"), None);
+        assert!(duckdb.refuse(Exact::WideDecimal, "id").is_some());
+        assert_eq!(Readers::new(&[Reader::Native]).refuse(Exact::WideDecimal, "id"), None);
+        assert_eq!(
+            Readers::new(ALL).refuse(Exact::TimestampNs, "at").as_deref(),
+            Some("at: ns → µs for spark, athena, trino")
+        );
+    }
+
+    #[test]
+    fn names_that_differ_by_case_get_a_free_suffix() {
+        let mut notes = Vec::new();
+        let names = ["id", "ID", "Id", "id_2"];
+        let got = Readers::new(ALL).names("a", &names, &mut notes);
+        assert_eq!(got, ["id", "ID_3", "Id_4", "id_2"].map(String::from).to_vec());
+        assert_eq!(notes.len(), 2);
+        assert_eq!(Readers::new(&[Duckdb]).names("a", &names, &mut notes), names);
+    }
+}

@@ -1,0 +1,157 @@
+//! What a file says of itself: key-value pairs in its Parquet footer, and back.
+//!
+//! Owns: the `forebay.*` keys, stable across releases: new ones may come, none changes its meaning.
+//! Does not own: the commit record, which says the same of a file (`commit`).
+//! Bounded by: what the footer holds; nothing is allocated by a number read from it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ::parquet::file::metadata::{KeyValue, ParquetMetaData};
+use arrow::datatypes::{DataType, Field, Fields, Schema};
+
+use super::{FOOTER, Provenance};
+use crate::error::Fault;
+use crate::position::TopicPartition;
+
+/// Field metadata of Arrow columns under which `decode` leaves a Protobuf field's number, as text.
+pub const FIELD_NUMBER: &str = "forebay.field_number";
+
+pub const PIPELINE: &str = "forebay.pipeline";
+pub const TOPIC: &str = "forebay.topic";
+/// Kafka partition, decimal.
+pub const PARTITION: &str = "forebay.partition";
+/// Offset of the first row, decimal.
+pub const FIRST: &str = "forebay.first_offset";
+/// Offset of the last row (it is in the file), decimal.
+pub const LAST: &str = "forebay.last_offset";
+pub const ROWS: &str = "forebay.rows";
+/// Ids of the writer schemas: decimal, rising, comma-separated.
+pub const SCHEMA_IDS: &str = "forebay.schema_ids";
+pub const RECORD_NAME: &str = "forebay.record_name";
+/// `data` or `reject`
+pub const ROLE: &str = "forebay.role";
+/// JSON: a list of `[name, value or null]`, in path order, unescaped.
+pub const PARTITION_VALUES: &str = "forebay.partition_values";
+/// JSON: an object from column path to the field's number in its schema. Only where fields have numbers.
+pub const FIELD_NUMBERS: &str = "forebay.field_numbers";
+
+/// The pairs of a file's footer.
+pub(super) fn pairs(from: &Provenance, rows: u64, schema: &Schema) -> Vec<KeyValue> {
+    let ids: Vec<String> = from.schema_ids.iter().map(u32::to_string).collect();
+    let values: Vec<(&str, Option<&str>)> =
+        from.partition_values.iter().map(|(n, v)| (n.as_str(), v.as_deref())).collect();
+    let pair = |key: &str, value: String| KeyValue::new(key.to_owned(), value);
+    let mut pairs = vec![
+        pair(PIPELINE, from.pipeline.clone()),
+        pair(TOPIC, from.topic_partition.topic.to_string()),
+        pair(PARTITION, from.topic_partition.partition.to_string()),
+        pair(FIRST, from.first.to_string()),
+        pair(LAST, from.last.to_string()),
+        pair(ROWS, rows.to_string()),
+        pair(SCHEMA_IDS, ids.join(",")),
+        pair(RECORD_NAME, from.record_name.clone()),
+        pair(ROLE, from.role.to_owned()),
+        pair(PARTITION_VALUES, serde_json::json!(values).to_string()),
+    ];
+    let mut numbers = BTreeMap::new();
+    collect(schema.fields(), "", &mut numbers);
+    if !numbers.is_empty() {
+        pairs.push(pair(FIELD_NUMBERS, serde_json::json!(numbers).to_string()));
+    }
+    pairs
+}
+
+/// Numbers of all fields that have one; a path is dotted, and leaves out the levels that only lists
+/// and maps have.
+fn collect(fields: &Fields, above: &str, out: &mut BTreeMap<String, u32>) {
+    for field in fields {
+        let path = if above.is_empty() {
+            field.name().clone()
+        } else {
+            format!("{above}.{}", field.name())
+        };
+        if let Some(number) = field.metadata().get(FIELD_NUMBER).and_then(|n| n.parse().ok()) {
+            out.insert(path.clone(), number);
+        }
+        collect(children(field), &path, out);
+    }
+}
+
+fn children(field: &Field) -> &Fields {
+    static NONE: std::sync::LazyLock<Fields> = std::sync::LazyLock::new(Fields::empty);
+    match field.data_type() {
+        DataType::Struct(fields) => fields,
+        DataType::List(item) | DataType::LargeList(item) => children(item),
+        DataType::Map(entries, _) => match entries.data_type() {
+            DataType::Struct(pair) => pair.get(1).map_or(&NONE, |value| children(value)),
+            _ => &NONE,
+        },
+        _ => &NONE,
+    }
+}
+
+impl Provenance {
+    /// Reads what the footer of a file says. Error: [`FOOTER`] where a key is missing, cannot be read,
+    /// or speaks against the footer's own row count.
+    pub fn read(metadata: &ParquetMetaData) -> Result<Self, Fault> {
+        let file = metadata.file_metadata();
+        let empty = Vec::new();
+        let pairs = file.key_value_metadata().unwrap_or(&empty);
+        let text = |key: &str| {
+            let found = pairs.iter().rev().find(|pair| pair.key == key);
+            found.and_then(|pair| pair.value.as_deref()).ok_or_else(|| {
+                Fault::new(
+                    &FOOTER,
+                    format!("footer without key `{key}`: a file of this program required"),
+                )
+            })
+        };
+        let rows: u64 = number(ROWS, text(ROWS)?)?;
+        if u64::try_from(file.num_rows()) != Ok(rows) {
+            return Err(wrong(
+                ROWS,
+                text(ROWS)?,
+                &format!("the footer's own count {}", file.num_rows()),
+            ));
+        }
+        let (first, last) = (number(FIRST, text(FIRST)?)?, number(LAST, text(LAST)?)?);
+        if first > last || first < 0 {
+            return Err(wrong(FIRST, text(FIRST)?, &format!("0 to last offset `{last}`")));
+        }
+        Ok(Self {
+            pipeline: text(PIPELINE)?.to_owned(),
+            topic_partition: TopicPartition::new(
+                text(TOPIC)?,
+                number(PARTITION, text(PARTITION)?)?,
+            ),
+            first,
+            last,
+            schema_ids: ids(text(SCHEMA_IDS)?)?,
+            record_name: text(RECORD_NAME)?.to_owned(),
+            role: match text(ROLE)? {
+                "data" => "data",
+                "reject" => "reject",
+                other => return Err(wrong(ROLE, other, "data or reject")),
+            },
+            partition_values: serde_json::from_str(text(PARTITION_VALUES)?).map_err(|_| {
+                wrong(
+                    PARTITION_VALUES,
+                    text(PARTITION_VALUES).unwrap_or_default(),
+                    "a list of pairs",
+                )
+            })?,
+        })
+    }
+}
+
+fn ids(text: &str) -> Result<BTreeSet<u32>, Fault> {
+    text.split(',').filter(|id| !id.is_empty()).map(|id| number(SCHEMA_IDS, id)).collect()
+}
+
+fn number<T: std::str::FromStr>(key: &str, text: &str) -> Result<T, Fault> {
+    text.parse().map_err(|_| wrong(key, text, "a decimal number"))
+}
+
+fn wrong(key: &str, found: &str, required: &str) -> Fault {
+    Fault::new(&FOOTER, format!("footer key `{key}`: `{found}` found, {required} required"))
+}

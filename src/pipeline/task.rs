@@ -1,0 +1,626 @@
+//! One Kafka partition, from raw records to commits, as a step function.
+//!
+//! Owns: the order of things: when rows are flushed, when a commit seals, what waits for what, going
+//! back after a failure.
+//! Does not own: any effect. [`Task::step`] takes an [`Event`] and appends [`Action`]s; a driver
+//! (`threads`, `simulated`) carries them out and answers with further events.
+//! Bounded by: [`Task::wants_input`] turns false before the backlog grows, and the interval seals
+//! before [`Task::memory`] outgrows its share.
+//! Absent: threads, channels, clocks, await.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+
+use crate::clock::Now;
+use crate::commit::machine::{self, FileId, Machine, TakenBack};
+use crate::config;
+use crate::decode::Options;
+use crate::error::{Fault, Kind};
+use crate::partition::Partitioner;
+use crate::pipeline::intake::{Intake, Taken};
+use crate::pipeline::lanes::{Files, Lanes, Output};
+use crate::position::{Offset, OffsetRange, TopicPartition};
+use crate::record::{Record, RecordBatch};
+use crate::registry::Found;
+use crate::store::Staged;
+use crate::wire::{Frame, SchemaRef, Side};
+
+/// Rows in decoders that make a batch.
+const FLUSH_ROWS: usize = 8_192;
+/// Raw bytes held for rows in decoders that make a batch; below the source's guaranteed minimum.
+const FLUSH_BYTES: usize = 2 << 20;
+/// Bytes in decoders that make a batch: a small record can be large in columns.
+const FLUSH_DECODED_BYTES: usize = 32 << 20;
+/// Most bytes of rows and open files, whatever the share: a column of one batch holds 2 GiB at most.
+const SHARE_MAX: usize = 1 << 30;
+/// Sealed commits that may be under way before the next one waits.
+const COMMITS_MAX: usize = 3;
+/// Raw bytes waiting for a schema or a commit at which the source reads no more.
+const BACKLOG_BYTES: usize = 4 << 20;
+/// First and longest pause before reading again after a failed upload, in ms.
+const REWIND_MS: (u64, u64) = (1_000, 60_000);
+
+/// What all Kafka partitions of a pipeline share.
+#[derive(Debug)]
+pub struct Settings {
+    pub decode: Options,
+    pub partitioner: Partitioner,
+    pub files: Arc<Files>,
+    pub commit: config::Commit,
+    pub unknown_id_grace_ms: u64,
+    /// Folder of reject files; the topic stands below it.
+    pub rejects_prefix: String,
+    /// False: suspicious rejects never pause a Kafka partition.
+    pub breaker: bool,
+}
+
+/// What happened.
+#[derive(Debug)]
+pub enum Event {
+    /// Records flow from this offset on. With `stop_at`, the task finishes there.
+    Started {
+        offset: Offset,
+        stop_at: Option<Offset>,
+    },
+    /// Records, in order; without records, only the position moved.
+    Records(RecordBatch),
+    Schema(SchemaRef, Found),
+    Staged(FileId, Result<Staged, Fault>),
+    Published(u64),
+    /// A file of this commit is refused for good.
+    NotPublished(u64, Fault),
+    OffsetCommitted(u64),
+    /// Time went by.
+    Tick,
+    /// Seal, publish, commit, then [`Action::Finished`].
+    Finish,
+    /// Drop what is not sealed; nothing more is wanted.
+    Drop,
+}
+
+/// What is to be done.
+#[derive(Debug)]
+pub enum Action {
+    /// Ask the registry after this pause; answer with [`Event::Schema`].
+    Ask { schema: SchemaRef, after_ms: u64 },
+    /// Hand bytes to the store; the last ones of a file are answered with [`Event::Staged`], and so is
+    /// a failure.
+    Store(Output),
+    /// Forget files that are being staged, and staged ones. No answer.
+    Discard { files: Vec<FileId>, staged: Vec<Staged> },
+    /// Answer with [`Event::Published`]; faults that pass are tried again.
+    Publish { commit: u64, files: Vec<Staged> },
+    /// Answer with [`Event::OffsetCommitted`], whatever it takes.
+    CommitOffset { commit: u64, offset: Offset },
+    /// A commit is done.
+    Committed { range: OffsetRange, files: usize },
+    /// Read again from here after this pause; answer with [`Event::Started`].
+    Seek { offset: Offset, after_ms: u64, why: Fault },
+    /// Everything up to the end is committed.
+    Finished,
+    /// This Kafka partition cannot go on.
+    Stopped(Fault),
+}
+
+/// What a task counted since it was last asked.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Counters {
+    pub records: u64,
+    pub bytes: u64,
+    pub rejects: HashMap<&'static str, u64>,
+    pub tombstones: u64,
+    pub unknown_fields: u64,
+    /// Closed files, their rows and bytes, by role (`data`, `reject`).
+    pub files: HashMap<&'static str, (u64, u64, u64)>,
+    pub commits: u64,
+    pub rewinds: u64,
+    /// Kafka's timestamp of the last record taken.
+    pub last_timestamp_ms: Option<i64>,
+}
+
+#[derive(Debug, PartialEq, Eq, Clone, Copy)]
+enum Phase {
+    /// Until [`Event::Started`].
+    Idle,
+    Running,
+    /// Sealed for good; commits are still under way.
+    Finishing,
+    Finished,
+    Stopped,
+}
+
+/// What the open interval holds.
+#[derive(Debug, Default)]
+struct Interval {
+    records: u64,
+    bytes: u64,
+    since_ms: Option<u64>,
+}
+
+/// The step function of one Kafka partition.
+#[derive(Debug)]
+pub struct Task {
+    settings: Arc<Settings>,
+    first_commit: u64,
+    phase: Phase,
+    /// Offset of the next record to take.
+    position: Offset,
+    stop_at: Option<Offset>,
+    machine: Option<Machine>,
+    intake: Intake,
+    lanes: Lanes,
+    /// The schema that the front of the backlog waits for.
+    waiting: Option<SchemaRef>,
+    backlog: VecDeque<RecordBatch>,
+    /// Next record of the backlog's first batch.
+    cursor: usize,
+    /// Batches whose records are in decoders: partitioning may still reject one.
+    held: Vec<RecordBatch>,
+    held_bytes: usize,
+    /// Files that are opened and not in a finished commit, with the commit once sealed.
+    files: HashSet<FileId>,
+    interval: Interval,
+    share: usize,
+    /// Rewinds since the last commit, for the pause.
+    rewinds: u32,
+    finish_wanted: bool,
+    counters: Counters,
+}
+
+impl Settings {
+    /// Folder of the reject files of a topic.
+    pub fn rejects_folder(&self, topic: &str) -> String {
+        format!(
+            "{}/{}",
+            self.rejects_prefix,
+            crate::partition::hive::component(crate::config::Escape::Hive, topic)
+        )
+    }
+}
+
+impl Task {
+    /// A task before its start. `generation` must differ from that of an earlier task of the same Kafka
+    /// partition, whose answers may still be on their way.
+    pub fn new(settings: Arc<Settings>, topic_partition: TopicPartition, generation: u64) -> Self {
+        Self {
+            lanes: Lanes::new(settings.files.clone(), topic_partition.clone(), generation),
+            first_commit: generation << 32,
+            intake: Intake::new(settings.clone(), topic_partition),
+            settings,
+            phase: Phase::Idle,
+            position: 0,
+            stop_at: None,
+            machine: None,
+            waiting: None,
+            backlog: VecDeque::new(),
+            cursor: 0,
+            held: Vec::new(),
+            held_bytes: 0,
+            files: HashSet::new(),
+            interval: Interval::default(),
+            share: SHARE_MAX,
+            rewinds: 0,
+            finish_wanted: false,
+            counters: Counters::default(),
+        }
+    }
+
+    /// Bytes this task may hold before it seals early. Falls as more Kafka partitions are assigned.
+    pub fn set_share(&mut self, bytes: usize) {
+        self.share = bytes.min(SHARE_MAX);
+    }
+
+    /// Bytes of raw records that are not yet rows in lanes or rejects.
+    pub fn raw_bytes(&self) -> usize {
+        self.held_bytes + self.backlog_bytes()
+    }
+
+    /// Bytes of rows and open files.
+    pub fn memory(&self) -> usize {
+        self.lanes.memory() + self.intake.memory()
+    }
+
+    pub fn open_lanes(&self) -> usize {
+        self.lanes.open()
+    }
+
+    /// Offset of the next record to take.
+    pub fn position(&self) -> Offset {
+        self.position
+    }
+
+    /// Offset up to which all is committed; `None` before the start is known.
+    pub fn committed(&self) -> Option<Offset> {
+        self.machine.as_ref().map(Machine::committed)
+    }
+
+    /// The schema that this Kafka partition waits for, if it waits.
+    pub fn waits_for(&self) -> Option<SchemaRef> {
+        self.waiting
+    }
+
+    /// When the open interval seals at the latest, by the steady clock.
+    pub fn seals_at_ms(&self) -> Option<u64> {
+        self.interval.since_ms.map(|since| since + self.settings.commit.interval.as_millis() as u64)
+    }
+
+    /// Records taken since the last seal.
+    pub fn interval_records(&self) -> u64 {
+        self.interval.records
+    }
+
+    /// False while what is here has to be worked off first.
+    pub fn wants_input(&self) -> bool {
+        self.phase == Phase::Running && self.backlog_bytes() < BACKLOG_BYTES
+    }
+
+    /// What was counted since the last call.
+    pub fn take_counters(&mut self) -> Counters {
+        let mut counters = std::mem::take(&mut self.counters);
+        counters.rejects = self.intake.take_rejected();
+        counters.unknown_fields = self.intake.take_unknown_fields();
+        counters
+    }
+
+    /// Takes one event in.
+    pub fn step(&mut self, event: Event, now: Now, out: &mut Vec<Action>) {
+        let result = match event {
+            Event::Started { offset, stop_at } => {
+                self.started(offset, stop_at);
+                Ok(())
+            }
+            Event::Records(batch) => {
+                // Batches from before a rewind, or after the end, are read again.
+                if self.phase == Phase::Running {
+                    self.backlog.push_back(batch);
+                }
+                Ok(())
+            }
+            Event::Schema(schema, found) => {
+                self.schema(schema, found, now, out);
+                Ok(())
+            }
+            Event::Staged(file, result) => self.staged(file, result, out),
+            Event::Published(commit) => {
+                self.on_machine(out, |m, actions| m.published(commit, actions));
+                Ok(())
+            }
+            Event::NotPublished(commit, fault) => {
+                // One of an earlier assignment concerns that one only.
+                if self.machine.as_ref().is_some_and(|m| m.is_publishing(commit)) {
+                    Err(fault)
+                } else {
+                    Ok(())
+                }
+            }
+            Event::OffsetCommitted(commit) => {
+                self.on_machine(out, |m, actions| m.offset_committed(commit, actions));
+                Ok(())
+            }
+            Event::Tick => self.tick(now, out),
+            Event::Finish => {
+                self.finish_wanted = true;
+                Ok(())
+            }
+            Event::Drop => {
+                self.drop_uncommitted(out);
+                self.phase = Phase::Stopped;
+                Ok(())
+            }
+        };
+        if let Err(fault) = result.and_then(|()| self.go_on(now, out)) {
+            self.drop_uncommitted(out);
+            self.phase = Phase::Stopped;
+            out.push(Action::Stopped(fault));
+        }
+    }
+
+    fn started(&mut self, offset: Offset, stop_at: Option<Offset>) {
+        if self.phase == Phase::Idle {
+            let first = self.first_commit;
+            let machine = self.machine.get_or_insert_with(|| Machine::new(offset, first));
+            if machine.sealed_to() != offset {
+                return; // the answer to a seek that a later one, further back, has replaced
+            }
+            self.position = offset;
+            self.stop_at = stop_at.or(self.stop_at);
+            self.phase = Phase::Running;
+        }
+    }
+
+    fn schema(&mut self, schema: SchemaRef, found: Found, now: Now, out: &mut Vec<Action>) {
+        if let Some(after_ms) = self.intake.learn(schema, found, now) {
+            out.push(Action::Ask { schema, after_ms });
+        }
+        if self.waiting.is_some_and(|s| self.intake.resolved(s)) {
+            self.waiting = None;
+        }
+    }
+
+    /// After any event: takes what can be taken, seals what must be sealed, says when it is over.
+    fn go_on(&mut self, now: Now, out: &mut Vec<Action>) -> Result<(), Fault> {
+        while self.phase == Phase::Running {
+            if self.finish_wanted || self.stop_at.is_some_and(|stop| self.position >= stop) {
+                return self.finish(out);
+            }
+            if self.must_seal(now) && !self.seal(out)? {
+                return Ok(());
+            }
+            if self.waiting.is_some() {
+                return Ok(());
+            }
+            let Some(batch) = self.backlog.pop_front() else { return Ok(()) };
+            self.take_batch(batch, now, out)?;
+        }
+        self.say_finished(out);
+        Ok(())
+    }
+
+    /// Takes records of a batch until its end, a seal, or a wait; then puts the rest back.
+    fn take_batch(
+        &mut self,
+        batch: RecordBatch,
+        now: Now,
+        out: &mut Vec<Action>,
+    ) -> Result<(), Fault> {
+        while self.cursor < batch.len() && !self.must_seal(now) {
+            let record = batch.get(self.cursor);
+            if self.stop_at.is_some_and(|stop| record.offset >= stop) {
+                self.position = record.offset;
+                break;
+            }
+            if record.offset >= self.position {
+                match self.intake.take(&record, now) {
+                    Taken::Wait(schema) => {
+                        self.wait_for(schema, &batch, now, out);
+                        break;
+                    }
+                    Taken::Skipped => self.counters.tombstones += 1,
+                    Taken::Row | Taken::Rejected => {}
+                }
+                self.count(&record, now);
+            }
+            self.cursor += 1;
+            if self.intake.rows() >= FLUSH_ROWS || self.intake.taken_bytes() >= FLUSH_DECODED_BYTES
+            {
+                self.flush(Some(&batch), out)?;
+            }
+        }
+        if self.cursor < batch.len() {
+            // The held rows are flushed while the batch they came from is at hand.
+            self.flush(Some(&batch), out)?;
+            self.backlog.push_front(batch);
+            return Ok(());
+        }
+        if batch.next > self.position {
+            // Control records, aborted transactions, compacted offsets: a commit moves past them too.
+            self.position = batch.next;
+            self.interval.since_ms.get_or_insert(now.mono_ms);
+        }
+        self.cursor = 0;
+        self.held_bytes += batch.bytes();
+        self.held.push(batch);
+        if self.held_bytes >= FLUSH_BYTES { self.flush(None, out) } else { Ok(()) }
+    }
+
+    fn count(&mut self, record: &Record<'_>, now: Now) {
+        let bytes = record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len);
+        self.position = record.offset.saturating_add(1);
+        self.counters.records += 1;
+        self.counters.bytes += bytes as u64;
+        self.counters.last_timestamp_ms = record.timestamp.or(self.counters.last_timestamp_ms);
+        self.interval.bytes += bytes as u64;
+        self.interval.records += 1;
+        self.interval.since_ms.get_or_insert(now.mono_ms);
+    }
+
+    /// Waits for a schema, and asks for all others that the backlog needs, so that they wait together.
+    fn wait_for(
+        &mut self,
+        schema: SchemaRef,
+        batch: &RecordBatch,
+        now: Now,
+        out: &mut Vec<Action>,
+    ) {
+        self.waiting = Some(schema);
+        if !self.intake.ask(schema, now) {
+            return; // asked for already, and so was all that was here then
+        }
+        out.push(Action::Ask { schema, after_ms: 0 });
+        let rest = (self.cursor..batch.len()).map(|i| batch.get(i));
+        let queued = self.backlog.iter().flat_map(RecordBatch::iter);
+        let frames = rest.chain(queued).filter_map(|r| {
+            Frame::parse(r.value?, r.headers, Side::Value).ok().map(|frame| frame.schema)
+        });
+        for schema in self.intake.unknown_in(frames) {
+            if self.intake.ask(schema, now) {
+                out.push(Action::Ask { schema, after_ms: 0 });
+            }
+        }
+    }
+
+    /// Moves rows from decoders to lanes, and from lanes to files where they are worth it.
+    fn flush(&mut self, current: Option<&RecordBatch>, out: &mut Vec<Action>) -> Result<(), Fault> {
+        if self.intake.rows() > 0 {
+            let held: Vec<&RecordBatch> = self.held.iter().chain(current).collect();
+            self.intake.flush(&held, &mut self.lanes);
+            let mut outputs = Vec::new();
+            self.lanes.write_ready(&mut outputs)?;
+            self.emit(outputs, out);
+        }
+        self.held.clear();
+        self.held_bytes = 0;
+        Ok(())
+    }
+
+    fn emit(&mut self, outputs: Vec<Output>, out: &mut Vec<Action>) {
+        for output in outputs {
+            if let Output::End { stats, role, .. } = &output {
+                let (files, rows, bytes) = self.counters.files.entry(role).or_default();
+                *files += 1;
+                *rows += stats.rows;
+                *bytes += stats.bytes;
+            }
+            out.push(Action::Store(output));
+        }
+    }
+
+    fn must_seal(&self, now: Now) -> bool {
+        let commit = &self.settings.commit;
+        let Some(since) = self.interval.since_ms else { return false };
+        commit.rows.is_some_and(|rows| self.interval.records >= rows)
+            || commit.bytes.is_some_and(|bytes| self.interval.bytes >= bytes)
+            || self.lanes.memory() >= self.share
+            || now.mono_ms.saturating_sub(since) >= commit.interval.as_millis() as u64
+    }
+
+    /// Seals the interval; false if as many commits as may be are under way already.
+    fn seal(&mut self, out: &mut Vec<Action>) -> Result<bool, Fault> {
+        if self.machine.as_ref().is_some_and(|m| m.in_progress() >= COMMITS_MAX) {
+            return Ok(false);
+        }
+        self.seal_now(out)?;
+        Ok(true)
+    }
+
+    fn seal_now(&mut self, out: &mut Vec<Action>) -> Result<(), Fault> {
+        self.flush(None, out)?;
+        let mut outputs = Vec::new();
+        let files = self.lanes.seal(&mut outputs)?;
+        self.emit(outputs, out);
+        self.files.extend(&files);
+        self.interval = Interval::default();
+        let position = self.position;
+        self.on_machine(out, |machine, actions| {
+            let range = OffsetRange::new(machine.sealed_to(), position);
+            if !range.is_empty() || !files.is_empty() {
+                machine.seal(range, &files, actions);
+            }
+        });
+        Ok(())
+    }
+
+    fn finish(&mut self, out: &mut Vec<Action>) -> Result<(), Fault> {
+        self.seal_now(out)?;
+        self.backlog.clear();
+        self.cursor = 0;
+        self.waiting = None;
+        self.phase = Phase::Finishing;
+        self.say_finished(out);
+        Ok(())
+    }
+
+    fn say_finished(&mut self, out: &mut Vec<Action>) {
+        let done = self.machine.as_ref().is_none_or(|m| m.in_progress() == 0);
+        let over =
+            self.phase == Phase::Finishing || (self.phase == Phase::Idle && self.finish_wanted);
+        if over && done {
+            self.phase = Phase::Finished;
+            out.push(Action::Finished);
+        }
+    }
+
+    fn tick(&mut self, _now: Now, out: &mut Vec<Action>) -> Result<(), Fault> {
+        // Quiet traffic: rows go on to the lanes, and their raw bytes are given back.
+        if self.phase == Phase::Running && self.backlog.is_empty() {
+            self.flush(None, out)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn staged(
+        &mut self,
+        file: FileId,
+        result: Result<Staged, Fault>,
+        out: &mut Vec<Action>,
+    ) -> Result<(), Fault> {
+        match result {
+            Ok(staged) if self.files.contains(&file) || self.lanes.opened(file) => {
+                self.on_machine(out, |m, actions| m.staged(file, staged, actions));
+                Ok(())
+            }
+            // Of an interval that was taken back.
+            Ok(staged) => {
+                out.push(Action::Discard { files: Vec::new(), staged: vec![staged] });
+                Ok(())
+            }
+            Err(_) if !self.files.contains(&file) && !self.lanes.opened(file) => Ok(()),
+            Err(fault) if fault.code.kind == Kind::Retry => {
+                self.rewind(file, fault, out);
+                Ok(())
+            }
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// Goes back to the last commit that stands, to read the rest again.
+    fn rewind(&mut self, file: FileId, why: Fault, out: &mut Vec<Action>) {
+        let Some(machine) = &mut self.machine else { return };
+        let back = machine.rewind(file);
+        let offset = back.offset;
+        let finishing = self.phase == Phase::Finishing;
+        self.discard(back, out);
+        self.counters.rewinds += 1;
+        let after_ms = (REWIND_MS.0 << self.rewinds.min(6)).min(REWIND_MS.1);
+        self.rewinds += 1;
+        if finishing && self.stop_at.is_none() {
+            // Asked to leave: what is not committed is left to the next owner.
+            return;
+        }
+        self.phase = Phase::Idle;
+        out.push(Action::Seek { offset, after_ms, why });
+    }
+
+    fn drop_uncommitted(&mut self, out: &mut Vec<Action>) {
+        let back = self.machine.as_mut().map(Machine::abandon).unwrap_or_default();
+        self.discard(back, out);
+    }
+
+    /// Drops the open interval and what a failure took back.
+    fn discard(&mut self, back: TakenBack, out: &mut Vec<Action>) {
+        self.intake.drop_rows();
+        let TakenBack { mut files, staged, .. } = back;
+        for file in &files {
+            self.files.remove(file);
+        }
+        files.extend(self.lanes.drop_all());
+        self.backlog.clear();
+        self.cursor = 0;
+        self.held.clear();
+        self.held_bytes = 0;
+        self.waiting = None;
+        self.interval = Interval::default();
+        out.push(Action::Discard { files, staged });
+    }
+
+    fn on_machine(
+        &mut self,
+        out: &mut Vec<Action>,
+        f: impl FnOnce(&mut Machine, &mut Vec<machine::Action>),
+    ) {
+        let Some(machine) = &mut self.machine else { return };
+        let mut actions = Vec::new();
+        f(machine, &mut actions);
+        for action in actions {
+            out.push(match action {
+                machine::Action::Publish { commit, files } => Action::Publish { commit, files },
+                machine::Action::CommitOffset { commit, offset } => {
+                    Action::CommitOffset { commit, offset }
+                }
+                machine::Action::Done { range, files, .. } => {
+                    self.counters.commits += 1;
+                    self.rewinds = 0;
+                    for file in &files {
+                        self.files.remove(file);
+                    }
+                    Action::Committed { range, files: files.len() }
+                }
+            });
+        }
+    }
+
+    fn backlog_bytes(&self) -> usize {
+        self.backlog.iter().map(RecordBatch::bytes).sum()
+    }
+}

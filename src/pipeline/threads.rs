@@ -1,0 +1,745 @@
+//! The production driver: one thread polls Kafka, workers step tasks, the runtime does the rest.
+//!
+//! Owns: threads, channels, timers, the dealing of Kafka partitions to workers, leaving.
+//! Does not own: what a record comes to (`task`), effects (`effects`).
+//! Bounded by: `Gauge`, which says how many raw bytes a Kafka partition has under way; the poll loop
+//! never waits for a worker.
+//!
+//! ```text
+//! Kafka ──poll──▶ source thread ──(channel, bounded by gauges)──▶ worker: tasks ──▶ runtime: registry, store
+//!    ▲                 ▲                                             │  ▲              │
+//!    └────commit───────┴──────────(offsets, seeks, finished)─────────┘  └───answers────┘
+//! ```
+
+use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::Duration;
+
+use crate::clock::System;
+use crate::error::{Code, Fault, Kind};
+use crate::pipeline::effects::{Effects, Shared};
+use crate::pipeline::task::{Action, Event, Settings, Task};
+use crate::pipeline::watch::Watch;
+use crate::position::{Offset, TopicPartition};
+use crate::registry;
+use crate::source::{self, Source, StartAt};
+use crate::telemetry::Phase;
+
+/// Longest wait of the poll loop; also how late an offset commit may start.
+const POLL_WAIT: Duration = Duration::from_millis(20);
+/// How often tasks look at their timers.
+const TICK: Duration = Duration::from_millis(100);
+/// Raw bytes that every Kafka partition may have under way, whatever the others hold: at least and at
+/// most, and in between its part of the budget.
+const GUARANTEED_BYTES: (usize, usize) = (1 << 20, 6 << 20);
+/// Most raw bytes of one Kafka partition under way.
+const PARTITION_BYTES: usize = 24 << 20;
+/// Pause before something that failed is asked of Kafka again.
+const AGAIN_MS: u64 = 1_000;
+/// How often the ends of the logs are looked at.
+const ENDS_MS: u64 = 250;
+
+pub static PANIC: Code = Code {
+    id: "FB0916",
+    kind: Kind::Bug,
+    title: "the worker of a Kafka partition panicked",
+    help: "Report it with the log lines before it. The Kafka partition stops at its last commit, nothing is lost; the others go on.",
+};
+
+/// How a run is asked to end. Levels only rise.
+#[derive(Debug, Default)]
+pub struct Control(AtomicU8);
+
+impl Control {
+    /// Seal, publish, commit, leave the group.
+    pub fn leave(&self) {
+        self.0.fetch_max(1, Ordering::Relaxed);
+    }
+
+    /// Drop what is not sealed and leave at once.
+    pub fn leave_at_once(&self) {
+        self.0.fetch_max(2, Ordering::Relaxed);
+    }
+
+    fn level(&self) -> u8 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// What a run is given.
+pub struct Run<S> {
+    pub source: S,
+    pub settings: Arc<Settings>,
+    pub registry: Arc<registry::Client>,
+    pub shared: Arc<Shared>,
+    pub runtime: tokio::runtime::Handle,
+    pub control: Arc<Control>,
+    pub watch: Arc<Watch>,
+    pub clock: System,
+    pub workers: usize,
+    pub memory: Budget,
+    /// Stop at the end offsets seen when each Kafka partition is assigned.
+    pub drain: bool,
+    /// From the request to leave until what is not sealed is dropped.
+    pub shutdown_timeout: Duration,
+}
+
+/// `memory.limit`, divided.
+#[derive(Debug, Clone, Copy)]
+pub struct Budget {
+    /// Raw records under way, over all Kafka partitions.
+    pub raw: usize,
+    /// Rows and open files, over all Kafka partitions.
+    pub open: usize,
+    /// Closed files on their way to the store.
+    pub uploading: usize,
+}
+
+impl Budget {
+    /// Shares of `limit` bytes. A quarter stays for librdkafka's queues, a quarter for buffers in
+    /// encoders' hands, allocator slack and code.
+    pub fn of(limit: usize) -> Self {
+        Self { raw: limit / 8, open: limit / 4, uploading: limit / 8 }
+    }
+}
+
+/// How a run ended.
+#[derive(Debug, Default)]
+pub struct Ended {
+    /// Kafka partitions that stopped, with the reason.
+    pub stopped: Vec<(TopicPartition, Fault)>,
+    /// The client as a whole could not go on.
+    pub fatal: Option<Fault>,
+    /// Something was dropped because the time to leave was over.
+    pub dropped: bool,
+}
+
+/// Raw bytes of one Kafka partition under way, and whether it wants more.
+#[derive(Debug, Default)]
+struct Gauge {
+    under_way: AtomicUsize,
+    wants: AtomicBool,
+}
+
+enum ToWorker {
+    Assign {
+        partition: TopicPartition,
+        gauge: Arc<Gauge>,
+        generation: u64,
+        started: Event,
+    },
+    Task(TopicPartition, Event),
+    Remove(TopicPartition),
+    /// Bytes one task may hold from now on.
+    Share(usize),
+    Quit,
+}
+
+/// What the task of one assignment asks of the poll loop.
+struct ToSource {
+    partition: TopicPartition,
+    generation: u64,
+    what: Asks,
+}
+
+enum Asks {
+    CommitOffset { commit: u64, offset: Offset },
+    Seek { offset: Offset, after_ms: u64 },
+    Finished,
+    Stopped(Fault),
+}
+
+/// An offset to commit.
+struct Commit {
+    partition: TopicPartition,
+    number: u64,
+    offset: Offset,
+    /// Time of the next try.
+    at_ms: u64,
+    /// It failed with others: one that cannot succeed must not keep them from it.
+    alone: bool,
+}
+
+/// Streams until asked to leave, drained, or stopped by a fault. Runs the poll loop on this thread.
+pub fn run<S: Source>(run: Run<S>) -> Ended {
+    let (to_source, from_workers) = channel();
+    let (workers, threads): (Vec<_>, Vec<_>) = (0..run.workers.max(1))
+        .map(|_| {
+            let (sender, receiver) = channel();
+            let worker = Worker::new(&run, sender.clone(), to_source.clone());
+            (sender, std::thread::spawn(move || worker.run(receiver)))
+        })
+        .unzip();
+    let mut poller = Poller {
+        source: run.source,
+        shared: run.shared,
+        control: run.control,
+        watch: run.watch,
+        clock: run.clock,
+        memory: run.memory,
+        drain: run.drain,
+        shutdown_timeout_ms: run.shutdown_timeout.as_millis() as u64,
+        workers,
+        partitions: HashMap::new(),
+        commits: Vec::new(),
+        seeks: Vec::new(),
+        revoking: Vec::new(),
+        unresolved: Vec::new(),
+        assigned_once: false,
+        leaving_since_ms: None,
+        ended: Ended::default(),
+        dealt: 0,
+        ends_at_ms: 0,
+    };
+    poller.run(&from_workers);
+    for worker in &poller.workers {
+        let _ = worker.send(ToWorker::Quit);
+    }
+    poller.source.close();
+    for thread in threads {
+        if thread.join().is_err() {
+            tracing::error!("a worker thread panicked; what it had not committed is read again");
+        }
+    }
+    poller.ended
+}
+
+/// A Kafka partition as the poll loop sees it.
+struct Partition {
+    worker: usize,
+    gauge: Arc<Gauge>,
+    /// Tells this assignment's files and commits from those of an earlier one.
+    generation: u64,
+    state: State,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Flowing,
+    /// Asked to finish; the flag says if the group wants it back.
+    Finishing,
+    Finished,
+    Stopped,
+}
+
+struct Poller<S> {
+    source: S,
+    shared: Arc<Shared>,
+    control: Arc<Control>,
+    watch: Arc<Watch>,
+    clock: System,
+    memory: Budget,
+    drain: bool,
+    shutdown_timeout_ms: u64,
+    workers: Vec<Sender<ToWorker>>,
+    partitions: HashMap<TopicPartition, Partition>,
+    commits: Vec<Commit>,
+    seeks: Vec<(TopicPartition, Offset, u64)>,
+    /// Partitions that the group wants back, by request, and when the request came.
+    revoking: Vec<(Vec<TopicPartition>, u64)>,
+    /// Assigned, and the start not known yet; with the time of the next question.
+    unresolved: Vec<(Vec<TopicPartition>, u64)>,
+    assigned_once: bool,
+    leaving_since_ms: Option<u64>,
+    ended: Ended,
+    dealt: u64,
+    /// When the ends of the logs are looked at next.
+    ends_at_ms: u64,
+}
+
+impl<S: Source> Poller<S> {
+    fn run(&mut self, from_workers: &Receiver<ToSource>) {
+        let mut events = Vec::new();
+        loop {
+            while let Ok(message) = from_workers.try_recv() {
+                self.worker_says(message);
+            }
+            self.commit_offsets();
+            self.seek_due();
+            self.resolve_again();
+            self.release_revoked();
+            if self.is_over() {
+                return;
+            }
+            self.poll(&mut events);
+            for event in events.drain(..) {
+                self.event(event);
+            }
+        }
+    }
+
+    fn poll(&mut self, events: &mut Vec<source::Event>) {
+        let under_way: usize =
+            self.partitions.values().map(|p| p.gauge.under_way.load(Ordering::Relaxed)).sum();
+        let uploads_full = self.shared.uploading.load(Ordering::Relaxed) > self.memory.uploading;
+        self.watch.set_in_flight(under_way, self.shared.uploading.load(Ordering::Relaxed));
+        let (partitions, raw) = (&self.partitions, self.memory.raw);
+        let guaranteed =
+            (raw / partitions.len().max(1)).clamp(GUARANTEED_BYTES.0, GUARANTEED_BYTES.1);
+        // What one poll lets many Kafka partitions read counts as well as what is here.
+        let mut left = raw.saturating_sub(under_way);
+        let mut room = |tp: &TopicPartition| {
+            let Some(partition) = partitions.get(tp) else { return 0 };
+            let mine = partition.gauge.under_way.load(Ordering::Relaxed);
+            let wants = partition.gauge.wants.load(Ordering::Relaxed);
+            if partition.state != State::Flowing || !wants || uploads_full {
+                0
+            } else {
+                let most = PARTITION_BYTES.saturating_sub(mine).min(left);
+                let room = most.max(guaranteed.saturating_sub(mine));
+                left = left.saturating_sub(room);
+                room
+            }
+        };
+        self.source.poll(POLL_WAIT, &mut room, events);
+        let now = self.clock.now().mono_ms;
+        if now < self.ends_at_ms {
+            return;
+        }
+        self.ends_at_ms = now + ENDS_MS;
+        for tp in self.partitions.keys() {
+            if let Some(end) = self.source.end(tp) {
+                self.watch.ends_at(tp, end);
+            }
+        }
+    }
+
+    fn event(&mut self, event: source::Event) {
+        match event {
+            source::Event::Assigned(partitions) => self.assigned(partitions),
+            source::Event::Revoked(partitions) => self.revoked(partitions),
+            source::Event::Lost(partitions) => {
+                tracing::warn!(
+                    ?partitions,
+                    "lost these Kafka partitions; what was not committed is dropped"
+                );
+                for tp in &partitions {
+                    self.to_task(tp, Event::Drop);
+                }
+                self.remove(&partitions);
+                // They may come again at once: what was to be given back is no more.
+                for (revoked, _) in &mut self.revoking {
+                    revoked.retain(|tp| !partitions.contains(tp));
+                }
+                self.revoking.retain(|(revoked, _)| !revoked.is_empty());
+            }
+            source::Event::Batch(batch) => {
+                let Some(partition) = self.partitions.get(&batch.topic_partition) else { return };
+                partition.gauge.under_way.fetch_add(batch.bytes(), Ordering::Relaxed);
+                let tp = batch.topic_partition.clone();
+                self.to_task(&tp, Event::Records(batch));
+            }
+            source::Event::Stopped(tp, fault) => {
+                self.to_task(&tp, Event::Drop);
+                self.stopped(tp, fault);
+            }
+            source::Event::Fatal(fault) => {
+                tracing::error!("the Kafka client cannot go on: {fault}");
+                self.watch.fatal(&fault);
+                self.ended.fatal.get_or_insert(fault);
+                self.control.leave_at_once();
+            }
+        }
+    }
+
+    fn assigned(&mut self, partitions: Vec<TopicPartition>) {
+        if !self.assigned_once {
+            self.assigned_once = true;
+            self.watch.phase(Phase::Running);
+        }
+        if partitions.is_empty() || self.leaving_since_ms.is_some() {
+            return; // who leaves starts nothing
+        }
+        match self.source.resolve_start(&partitions) {
+            Ok(starts) => {
+                for (tp, start) in starts {
+                    self.add(&tp);
+                    if let Err(fault) = start.and_then(|start| self.start(&tp, &start)) {
+                        self.stopped(tp, fault);
+                    }
+                }
+                self.deal_memory();
+            }
+            Err(fault) => {
+                tracing::warn!("where to start is asked again in a second: {fault}");
+                self.unresolved.push((partitions, self.clock.now().mono_ms + AGAIN_MS));
+            }
+        }
+    }
+
+    /// Asks again where Kafka partitions start, after an answer that did not come.
+    fn resolve_again(&mut self) {
+        let now = self.clock.now().mono_ms;
+        let (due, later): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.unresolved).into_iter().partition(|(_, at)| *at <= now);
+        self.unresolved = later;
+        for (partitions, _) in due {
+            self.assigned(partitions);
+        }
+    }
+
+    fn start(&mut self, tp: &TopicPartition, start: &StartAt) -> Result<(), Fault> {
+        self.source.start(tp, start.offset)?;
+        let high = start.log.high;
+        tracing::info!(
+            "{tp} starts at offset {} ({}), {} records behind the end",
+            start.offset,
+            start.why,
+            high.saturating_sub(start.offset).max(0)
+        );
+        self.watch.assigned(tp, start.offset, high);
+        let stop_at = self.drain.then_some(high);
+        self.to_worker_of(tp, |partition| ToWorker::Assign {
+            partition: tp.clone(),
+            gauge: partition.gauge.clone(),
+            generation: partition.generation,
+            started: Event::Started { offset: start.offset, stop_at },
+        });
+        Ok(())
+    }
+
+    fn add(&mut self, tp: &TopicPartition) {
+        let gauge = Arc::new(Gauge::default());
+        gauge.wants.store(true, Ordering::Relaxed);
+        let generation = self.dealt;
+        let worker = generation as usize % self.workers.len();
+        self.dealt += 1;
+        let partition = Partition { worker, gauge, generation, state: State::Flowing };
+        self.partitions.insert(tp.clone(), partition);
+    }
+
+    /// Tells all tasks what they may hold now.
+    fn deal_memory(&self) {
+        let share = self.memory.open / self.partitions.len().max(1);
+        for worker in &self.workers {
+            let _ = worker.send(ToWorker::Share(share));
+        }
+    }
+
+    fn revoked(&mut self, partitions: Vec<TopicPartition>) {
+        tracing::info!(?partitions, "the group wants these back: sealing and committing them");
+        for tp in &partitions {
+            self.finish(tp);
+        }
+        self.forget_unresolved(&partitions);
+        self.revoking.push((partitions, self.clock.now().mono_ms));
+    }
+
+    fn finish(&mut self, tp: &TopicPartition) {
+        if let Some(partition) = self.partitions.get_mut(tp)
+            && partition.state == State::Flowing
+        {
+            partition.state = State::Finishing;
+            self.to_task(tp, Event::Finish);
+        }
+    }
+
+    /// Gives back what is finished, or what took too long.
+    fn release_revoked(&mut self) {
+        let now = self.clock.now().mono_ms;
+        let (partitions, timeout) = (&self.partitions, self.shutdown_timeout_ms);
+        let is_over = |tp: &TopicPartition| {
+            partitions.get(tp).is_none_or(|p| matches!(p.state, State::Finished | State::Stopped))
+        };
+        let (ready, wait) =
+            std::mem::take(&mut self.revoking).into_iter().partition(|(tps, since)| {
+                now.saturating_sub(*since) > timeout || tps.iter().all(is_over)
+            });
+        self.revoking = wait;
+        let ready: Vec<(Vec<TopicPartition>, u64)> = ready;
+        for (tps, _) in ready {
+            for tp in &tps {
+                self.to_task(tp, Event::Drop);
+            }
+            if let Err(fault) = self.source.release(&tps) {
+                tracing::warn!("giving Kafka partitions back: {fault}");
+            }
+            self.remove(&tps);
+        }
+    }
+
+    fn forget_unresolved(&mut self, partitions: &[TopicPartition]) {
+        for (waiting, _) in &mut self.unresolved {
+            waiting.retain(|tp| !partitions.contains(tp));
+        }
+        self.unresolved.retain(|(waiting, _)| !waiting.is_empty());
+    }
+
+    fn remove(&mut self, partitions: &[TopicPartition]) {
+        self.forget_unresolved(partitions);
+        for tp in partitions {
+            self.to_worker_of(tp, |_| ToWorker::Remove(tp.clone()));
+            self.partitions.remove(tp);
+            self.commits.retain(|c| c.partition != *tp);
+            self.seeks.retain(|(p, ..)| p != tp);
+            self.watch.revoked(tp);
+        }
+        self.deal_memory();
+    }
+
+    fn stopped(&mut self, tp: TopicPartition, fault: Fault) {
+        tracing::error!("{tp} is stopped: {fault}. The others go on");
+        if let Some(partition) = self.partitions.get_mut(&tp) {
+            partition.state = State::Stopped;
+        }
+        self.watch.stopped(&tp, &fault);
+        self.ended.stopped.push((tp, fault));
+    }
+
+    fn worker_says(&mut self, message: ToSource) {
+        let ToSource { partition: tp, generation, what } = message;
+        let Some(partition) = self.partitions.get_mut(&tp).filter(|p| p.generation == generation)
+        else {
+            return; // given back or lost meanwhile: it is somebody else's, perhaps ours anew
+        };
+        match what {
+            Asks::CommitOffset { commit: number, offset } => {
+                self.commits.push(Commit { partition: tp, number, offset, at_ms: 0, alone: false });
+            }
+            Asks::Seek { offset, after_ms } => {
+                // A later failure goes further back: only the last place counts.
+                self.seeks.retain(|(other, ..)| *other != tp);
+                self.seeks.push((tp, offset, self.clock.now().mono_ms + after_ms));
+            }
+            Asks::Finished if partition.state == State::Stopped => {}
+            Asks::Finished => partition.state = State::Finished,
+            Asks::Stopped(fault) => self.stopped(tp, fault),
+        }
+    }
+
+    /// Commits what is due: all together, and of those that failed before, one a turn.
+    fn commit_offsets(&mut self) {
+        let now = self.clock.now().mono_ms;
+        let mut alone = false;
+        let (due, later): (Vec<_>, Vec<_>) = std::mem::take(&mut self.commits)
+            .into_iter()
+            .partition(|c| c.at_ms <= now && (!c.alone || !std::mem::replace(&mut alone, true)));
+        self.commits = later;
+        let (alone, together): (Vec<_>, Vec<_>) = due.into_iter().partition(|c| c.alone);
+        for due in [together, alone] {
+            self.commit_together(due);
+        }
+    }
+
+    fn commit_together(&mut self, due: Vec<Commit>) {
+        if due.is_empty() {
+            return;
+        }
+        let offsets: Vec<_> =
+            due.iter().map(|c| (c.partition.clone(), c.offset, String::new())).collect();
+        match self.source.commit(&offsets) {
+            Ok(()) => {
+                for commit in due {
+                    self.to_task(&commit.partition, Event::OffsetCommitted(commit.number));
+                }
+            }
+            Err(fault) => {
+                tracing::warn!("offsets are committed again in a second: {fault}");
+                let at_ms = self.clock.now().mono_ms + AGAIN_MS;
+                self.commits.extend(due.into_iter().map(|c| Commit { at_ms, alone: true, ..c }));
+            }
+        }
+    }
+
+    fn seek_due(&mut self) {
+        let now = self.clock.now().mono_ms;
+        let (due, later): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.seeks).into_iter().partition(|(.., at)| *at <= now);
+        self.seeks = later;
+        for (tp, offset, _) in due {
+            match self.source.start(&tp, offset) {
+                Ok(()) => self.to_task(&tp, Event::Started { offset, stop_at: None }),
+                Err(fault) => {
+                    tracing::warn!("{tp}: going back to offset {offset} is tried again: {fault}");
+                    self.seeks.push((tp, offset, now + AGAIN_MS));
+                }
+            }
+        }
+    }
+
+    /// Asks tasks to finish when it is time to leave; true when all is done.
+    fn is_over(&mut self) -> bool {
+        let now = self.clock.now().mono_ms;
+        if self.control.level() >= 1 && self.leaving_since_ms.is_none() {
+            self.leaving_since_ms = Some(now);
+            self.watch.phase(Phase::Stopping);
+            let all: Vec<TopicPartition> = self.partitions.keys().cloned().collect();
+            all.iter().for_each(|tp| self.finish(tp));
+        }
+        let busy = self.partitions.values().any(|p| match p.state {
+            State::Flowing | State::Finishing => true,
+            State::Finished | State::Stopped => false,
+        });
+        let late =
+            self.leaving_since_ms.is_some_and(|s| now.saturating_sub(s) > self.shutdown_timeout_ms);
+        if self.control.level() >= 2 || late {
+            self.ended.dropped = busy;
+            return true;
+        }
+        let drained = self.drain && self.assigned_once && self.unresolved.is_empty();
+        !busy && (self.leaving_since_ms.is_some() || drained)
+    }
+
+    fn to_task(&self, tp: &TopicPartition, event: Event) {
+        self.to_worker_of(tp, |_| ToWorker::Task(tp.clone(), event));
+    }
+
+    fn to_worker_of(&self, tp: &TopicPartition, message: impl FnOnce(&Partition) -> ToWorker) {
+        if let Some(partition) = self.partitions.get(tp) {
+            // A worker only ends after this side has dropped its sender.
+            let _ = self.workers[partition.worker].send(message(partition));
+        }
+    }
+}
+
+/// One worker thread: the tasks of some Kafka partitions.
+struct Worker {
+    settings: Arc<Settings>,
+    effects: Effects,
+    to_source: Sender<ToSource>,
+    watch: Arc<Watch>,
+    clock: System,
+    tasks: HashMap<TopicPartition, Slot>,
+    share: usize,
+}
+
+struct Slot {
+    task: Task,
+    gauge: Arc<Gauge>,
+    generation: u64,
+    /// Raw bytes the task held after its last step.
+    held: usize,
+}
+
+impl Worker {
+    fn new<S>(run: &Run<S>, to_self: Sender<ToWorker>, to_source: Sender<ToSource>) -> Self {
+        let answer = move |tp, event| {
+            // A worker that is gone needs no answer.
+            let _ = to_self.send(ToWorker::Task(tp, event));
+        };
+        Self {
+            settings: run.settings.clone(),
+            effects: Effects::new(
+                run.runtime.clone(),
+                run.registry.clone(),
+                run.shared.clone(),
+                Arc::new(answer),
+            ),
+            to_source,
+            watch: run.watch.clone(),
+            clock: run.clock,
+            tasks: HashMap::new(),
+            share: usize::MAX,
+        }
+    }
+
+    fn run(mut self, inbox: Receiver<ToWorker>) {
+        let mut ticked_ms = 0;
+        loop {
+            match inbox.recv_timeout(TICK) {
+                Ok(ToWorker::Quit) | Err(RecvTimeoutError::Disconnected) => return,
+                Ok(message) => self.message(message),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            let now = self.clock.now().mono_ms;
+            if now.saturating_sub(ticked_ms) >= TICK.as_millis() as u64 {
+                ticked_ms = now;
+                let all: Vec<TopicPartition> = self.tasks.keys().cloned().collect();
+                all.iter().for_each(|tp| self.step(tp, Event::Tick));
+            }
+        }
+    }
+
+    fn message(&mut self, message: ToWorker) {
+        match message {
+            ToWorker::Assign { partition, gauge, generation, started } => {
+                let mut task = Task::new(self.settings.clone(), partition.clone(), generation);
+                task.set_share(self.share);
+                self.tasks.insert(partition.clone(), Slot { task, gauge, generation, held: 0 });
+                self.step(&partition, started);
+            }
+            ToWorker::Task(partition, event) => self.step(&partition, event),
+            ToWorker::Remove(partition) => {
+                self.tasks.remove(&partition);
+            }
+            ToWorker::Share(bytes) => {
+                self.share = bytes;
+                self.tasks.values_mut().for_each(|s| s.task.set_share(bytes));
+            }
+            ToWorker::Quit => {}
+        }
+    }
+
+    /// Steps one task. A panic in it stops its Kafka partition; the others of this worker go on.
+    fn step(&mut self, partition: &TopicPartition, event: Event) {
+        let step = AssertUnwindSafe(|| self.step_task(partition, event));
+        if std::panic::catch_unwind(step).is_err() {
+            // What the task holds may be half changed: it goes as a whole.
+            let Some(slot) = self.tasks.remove(partition) else { return };
+            slot.gauge.under_way.store(0, Ordering::Relaxed);
+            self.effects.forget(partition);
+            let fault = Fault::new(
+                &PANIC,
+                format!("{partition}: a panic, an answer required; see the log"),
+            );
+            self.tell(partition, slot.generation, Asks::Stopped(fault));
+        }
+    }
+
+    fn step_task(&mut self, partition: &TopicPartition, event: Event) {
+        let Some(slot) = self.tasks.get_mut(partition) else {
+            if let Event::Staged(_, Ok(staged)) = event {
+                self.effects.discard(partition, Vec::new(), vec![staged]);
+            }
+            return;
+        };
+        let generation = slot.generation;
+        let incoming = match &event {
+            Event::Records(batch) => batch.bytes(),
+            _ => 0,
+        };
+        let mut actions = Vec::new();
+        slot.task.step(event, self.clock.now(), &mut actions);
+        let held = slot.task.raw_bytes();
+        slot.gauge
+            .under_way
+            .fetch_sub((slot.held + incoming).saturating_sub(held), Ordering::Relaxed);
+        slot.gauge.wants.store(slot.task.wants_input(), Ordering::Relaxed);
+        slot.held = held;
+        self.watch.stepped(partition, &mut slot.task);
+        for action in actions {
+            self.act(partition, generation, action);
+        }
+    }
+
+    fn act(&mut self, tp: &TopicPartition, generation: u64, action: Action) {
+        let partition = tp.clone();
+        match action {
+            Action::Ask { schema, after_ms } => self.effects.ask(partition, schema, after_ms),
+            Action::Store(output) => self.effects.store(tp, output),
+            Action::Discard { files, staged } => self.effects.discard(tp, files, staged),
+            Action::Publish { commit, files } => self.effects.publish(partition, commit, files),
+            Action::CommitOffset { commit, offset } => {
+                self.tell(tp, generation, Asks::CommitOffset { commit, offset });
+            }
+            Action::Committed { range, files } => {
+                tracing::debug!("{tp}: committed {range}, {files} files");
+                self.watch.committed(tp, range);
+            }
+            Action::Seek { offset, after_ms, why } => {
+                tracing::warn!("{tp} goes back to offset {offset} in {after_ms} ms: {why}");
+                self.tell(tp, generation, Asks::Seek { offset, after_ms });
+            }
+            Action::Finished => self.tell(tp, generation, Asks::Finished),
+            Action::Stopped(fault) => self.tell(tp, generation, Asks::Stopped(fault)),
+        }
+    }
+
+    fn tell(&self, partition: &TopicPartition, generation: u64, what: Asks) {
+        // The source thread is gone only when the run is over.
+        let _ = self.to_source.send(ToSource { partition: partition.clone(), generation, what });
+    }
+}

@@ -1,0 +1,220 @@
+//! Avro: schema text and referenced schemas → one self-contained schema.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Once;
+
+use apache_avro::AvroResult;
+use apache_avro::error::Details;
+use apache_avro::schema::{Name, Schema, UnionSchema};
+use apache_avro::validator::{
+    EnumSymbolNameValidator, RecordFieldNameValidator, SchemaNameValidator,
+    SchemaNamespaceValidator,
+};
+
+use crate::error::Fault;
+use crate::registry::AvroSchema;
+use crate::registry::codes::{BAD, REFERENCES};
+
+use super::Reference;
+
+/// Most named types in references: each is looked for among all, once.
+const DEFINITIONS_MAX: usize = 10_000;
+
+pub(super) fn compile(text: &str, references: &[Reference]) -> Result<AvroSchema, Fault> {
+    accept_names();
+    if references.is_empty() {
+        let schema = Schema::parse_str(text).map_err(|e| bad(&e))?;
+        return Ok(AvroSchema { schema, json: text.to_owned() });
+    }
+    let mut seen = HashSet::new();
+    // The first of a name wins, as in the reference clients.
+    let parts: Vec<&str> = references
+        .iter()
+        .filter(|r| seen.insert(r.name.as_str()))
+        .map(|r| r.text.as_str())
+        .collect();
+    for reference in references {
+        check_named(reference)?;
+    }
+    let (mut schema, parts) = Schema::parse_str_with_list(text, &parts).map_err(|e| bad(&e))?;
+    // Types that a reference defines inside another one are as good as those it is named for.
+    let mut definitions = Vec::new();
+    for part in parts {
+        flatten(part, &mut definitions).map_err(|e| bad(&e))?;
+    }
+    if definitions.len() > DEFINITIONS_MAX {
+        return Err(Fault::new(
+            &REFERENCES,
+            format!(
+                "avro schema: {} named types in its references, at most {DEFINITIONS_MAX} required",
+                definitions.len()
+            ),
+        ));
+    }
+    schema.denormalize(&definitions).map_err(|e| Fault::new(&REFERENCES, says(&e)))?;
+    let json = serde_json::to_string(&schema)
+        .map_err(|e| Fault::new(&BAD, format!("avro schema: {e}")))?;
+    // Parsed again, so that the schema and its text cannot differ.
+    let schema = Schema::parse_str(&json).map_err(|e| bad(&e))?;
+    Ok(AvroSchema { schema, json })
+}
+
+fn bad(error: &apache_avro::Error) -> Fault {
+    let code = match error.details() {
+        Details::SchemaResolutionError(_) => &REFERENCES,
+        _ => &BAD,
+    };
+    Fault::new(code, says(error))
+}
+
+fn says(error: &apache_avro::Error) -> String {
+    match error.details() {
+        Details::ParseSchemaJson(json) => {
+            format!("avro schema: line {} column {}: {json}", json.line(), json.column())
+        }
+        _ => format!("avro schema: {error}"),
+    }
+}
+
+/// A referenced schema that is a plain type, a list or a union has no name to refer to.
+fn check_named(reference: &Reference) -> Result<(), Fault> {
+    let named = match serde_json::from_str::<serde_json::Value>(&reference.text) {
+        Ok(value) => value.get("name").is_some(),
+        Err(error) => {
+            return Err(Fault::new(
+                &BAD,
+                format!("avro schema of reference `{}`: {error}", reference.name),
+            ));
+        }
+    };
+    if named {
+        return Ok(());
+    }
+    Err(Fault::new(
+        &REFERENCES,
+        format!(
+            "avro reference `{}`: a schema without a name, a record, enum or fixed required",
+            reference.name
+        ),
+    ))
+}
+
+/// Takes a schema apart: every named type goes to `out` by itself, and a name stays in its place.
+/// Depth is bounded by the JSON parser's limit of 128.
+fn flatten(schema: Schema, out: &mut Vec<Schema>) -> AvroResult<Schema> {
+    let inside = |place: &mut Schema, out: &mut Vec<Schema>| -> AvroResult<()> {
+        *place = flatten(std::mem::replace(place, Schema::Null), out)?;
+        Ok(())
+    };
+    let named = match schema {
+        Schema::Ref { .. } => return Ok(schema),
+        Schema::Record(mut record) => {
+            for field in &mut record.fields {
+                inside(&mut field.schema, out)?;
+            }
+            Schema::Record(record)
+        }
+        Schema::Array(mut array) => {
+            inside(&mut array.items, out)?;
+            return Ok(Schema::Array(array));
+        }
+        Schema::Map(mut map) => {
+            inside(&mut map.types, out)?;
+            return Ok(Schema::Map(map));
+        }
+        Schema::Union(union) => {
+            let branches = union.variants().iter().cloned().map(|branch| flatten(branch, out));
+            return Ok(Schema::Union(UnionSchema::new(branches.collect::<AvroResult<_>>()?)?));
+        }
+        other => other,
+    };
+    let Some(name) = named.name().cloned() else { return Ok(named) };
+    out.push(named);
+    Ok(Schema::Ref { name })
+}
+
+/// Every named type below a schema. Depth is bounded by the JSON parser's limit of 128.
+fn collect<'a>(schema: &'a Schema, out: &mut Vec<&'a Schema>) {
+    match schema {
+        Schema::Ref { .. } => {}
+        Schema::Record(record) => {
+            out.push(schema);
+            record.fields.iter().for_each(|field| collect(&field.schema, out));
+        }
+        Schema::Array(array) => collect(&array.items, out),
+        Schema::Map(map) => collect(&map.types, out),
+        Schema::Union(union) => union.variants().iter().for_each(|s| collect(s, out)),
+        other if other.name().is_some() => out.push(schema),
+        _ => {}
+    }
+}
+
+/// The named types of a schema, by name.
+pub(crate) fn definitions(schema: &Schema) -> HashMap<&Name, &Schema> {
+    let mut found = Vec::new();
+    collect(schema, &mut found);
+    found.into_iter().filter_map(|schema| Some((schema.name()?, schema))).collect()
+}
+
+/// Registries hold names that the specification refuses and Java's reader takes (letters of every
+/// script, `-` of Debezium's namespaces, `$` of nested classes). The validators are global to the
+/// process and can be set once.
+pub(crate) fn accept_names() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // An error means that somebody parsed a schema before: then the specification holds.
+        let _ = apache_avro::validator::set_schema_name_validator(Box::new(Lenient));
+        let _ = apache_avro::validator::set_schema_namespace_validator(Box::new(Lenient));
+        let _ = apache_avro::validator::set_enum_symbol_name_validator(Box::new(Lenient));
+        let _ = apache_avro::validator::set_record_field_name_validator(Box::new(Lenient));
+    });
+}
+
+struct Lenient;
+
+fn is_simple_name(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '$'))
+}
+
+const RULE: &str = "letters, digits, `_`, `-` and `$`";
+
+impl SchemaNameValidator for Lenient {
+    fn validate(&self, name: &str) -> AvroResult<usize> {
+        let start = name.rfind('.').map_or(0, |dot| dot + 1);
+        let (namespace, simple) = name.split_at(start);
+        let namespace = namespace.strip_suffix('.').unwrap_or(namespace);
+        if is_simple_name(simple)
+            && (namespace.is_empty() || namespace.split('.').all(is_simple_name))
+        {
+            return Ok(start);
+        }
+        Err(Details::InvalidSchemaName(name.to_owned(), RULE).into())
+    }
+}
+
+impl SchemaNamespaceValidator for Lenient {
+    fn validate(&self, namespace: &str) -> AvroResult<()> {
+        if namespace.is_empty() || namespace.split('.').all(is_simple_name) {
+            return Ok(());
+        }
+        Err(Details::InvalidNamespace(namespace.to_owned(), RULE).into())
+    }
+}
+
+impl EnumSymbolNameValidator for Lenient {
+    fn validate(&self, symbol: &str) -> AvroResult<()> {
+        if is_simple_name(symbol) {
+            return Ok(());
+        }
+        Err(Details::EnumSymbolName(symbol.to_owned()).into())
+    }
+}
+
+impl RecordFieldNameValidator for Lenient {
+    fn validate(&self, name: &str) -> AvroResult<()> {
+        if is_simple_name(name) {
+            return Ok(());
+        }
+        Err(Details::FieldName(name.to_owned()).into())
+    }
+}

@@ -1,0 +1,450 @@
+use prost::Message;
+use prost_reflect::Kind;
+
+use super::*;
+use crate::registry::codes::EDITION;
+
+fn protobuf(
+    text: &str,
+    references: &[(&str, &str)],
+) -> Result<prost_reflect::FileDescriptor, Fault> {
+    match compile(1, Language::Protobuf, text, &list(references))?.parsed {
+        Parsed::Protobuf(file) => Ok(file),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn avro(text: &str, references: &[(&str, &str)]) -> Result<crate::registry::AvroSchema, Fault> {
+    match compile(1, Language::Avro, text, &list(references))?.parsed {
+        Parsed::Avro(schema) => Ok(schema),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn list(references: &[(&str, &str)]) -> Vec<Reference> {
+    references
+        .iter()
+        .map(|&(name, text)| Reference { name: name.to_owned(), text: text.to_owned() })
+        .collect()
+}
+
+// -- Protobuf --
+
+#[test]
+fn protobuf_known_files_need_no_reference() {
+    for (name, _) in known::FILES {
+        let text = format!("syntax = \"proto3\"; import \"{name}\";");
+        let file = protobuf(&text, &[]).unwrap();
+        assert!(file.parent_pool().get_file_by_name(name).is_some(), "{name}");
+        assert!(is_known_import(name));
+    }
+    assert!(is_known_import("google/protobuf/timestamp.proto"));
+    assert!(!is_known_import("google/protobuf/nothing.proto"));
+    let old = "syntax = \"proto3\"; import \"confluent/types/decimal.proto\"; message M { confluent.type.Decimal d = 1; }";
+    protobuf(old, &[]).unwrap();
+}
+
+#[test]
+fn protobuf_imports_are_found_by_name_only() {
+    let main = "syntax = \"proto3\"; import \"a/b.proto\"; message M { B b = 1; }";
+    let b = "syntax = \"proto3\"; message B {}";
+    assert_eq!(protobuf(main, &[("a/b.proto", b)]).unwrap().messages().count(), 1);
+    for import in ["a/b.proto", "/etc/hostname", "../../etc/passwd", "Cargo.toml"] {
+        let text = format!("syntax = \"proto3\";\nimport \"{import}\"; message M {{ B b = 1; }}");
+        let fault = protobuf(&text, &[]).unwrap_err();
+        assert!(["FB0304", "FB0305"].contains(&fault.code.id), "{fault}");
+    }
+}
+
+#[test]
+fn protobuf_fault_has_line_and_column() {
+    let fault =
+        protobuf("syntax = \"proto3\";\nmessage M {\n  strin a = 1;\n}\n", &[]).unwrap_err();
+    assert_eq!(fault.code.id, "FB0304");
+    assert_eq!(
+        fault.message,
+        "protobuf schema: `schema.proto` line 3 column 3: name 'strin' is not defined"
+    );
+    let fault = protobuf("syntax = \"proto3\";\nimport \"b.proto\"; message M { B b = 1; }", &[])
+        .unwrap_err();
+    assert_eq!(fault.code.id, "FB0305");
+    assert_eq!(
+        fault.message,
+        "protobuf schema: `schema.proto` line 2 column 1: import 'b.proto' not found"
+    );
+}
+
+#[test]
+fn protobuf_edition_is_refused_clearly() {
+    for text in ["edition = \"2023\"; message M {}", "// a\n/* edition */ edition = '2023';"] {
+        let fault = protobuf(text, &[]).unwrap_err();
+        assert_eq!(fault.code, &EDITION, "{fault}");
+    }
+    let file =
+        prost_types::FileDescriptorProto { syntax: Some("editions".into()), ..Default::default() };
+    let fault = protobuf(&base64(&file), &[]).unwrap_err();
+    assert_eq!(fault.code, &EDITION);
+    protobuf("// edition\nsyntax = \"proto3\"; message edition {}", &[]).unwrap();
+}
+
+fn base64(file: &prost_types::FileDescriptorProto) -> String {
+    use base64::Engine;
+    base64::engine::general_purpose::STANDARD.encode(file.encode_to_vec())
+}
+
+#[test]
+fn protobuf_serialized_descriptor_is_as_good_as_text() {
+    let b = "syntax = \"proto3\"; package p; message B { int32 x = 1; }";
+    let main = "syntax = \"proto3\"; package p; import \"b.proto\"; message M { B b = 1; map<string, B> all = 2; }";
+    let text = protobuf(main, &[("b.proto", b)]).unwrap();
+    let main_descriptor = base64(text.file_descriptor_proto());
+    let b_descriptor =
+        base64(text.parent_pool().get_file_by_name("b.proto").unwrap().file_descriptor_proto());
+    let read = protobuf(&main_descriptor, &[("b.proto", &b_descriptor)]).unwrap();
+    let fields = |file: &prost_reflect::FileDescriptor| -> Vec<(String, u32)> {
+        let message = file.parent_pool().get_message_by_name("p.M").unwrap();
+        message.fields().map(|f| (f.full_name().to_owned(), f.number())).collect()
+    };
+    assert_eq!(fields(&read), fields(&text));
+    assert!(matches!(
+        read.parent_pool().get_message_by_name("p.M").unwrap().get_field(1).unwrap().kind(),
+        Kind::Message(_)
+    ));
+}
+
+#[test]
+fn protobuf_lenient_reading_keeps_what_is_known() {
+    // As Kafka Connect writes it: the option is used, its file is not imported.
+    let text = r#"syntax = "proto3";
+        import "confluent/type/decimal.proto";
+        import "nobody/registered.proto";
+        message M {
+          confluent.type.Decimal d = 1 [(confluent.field_meta) = {
+            params: [{ key: "precision", value: "12" }, { key: "scale", value: "2" }]
+          }];
+          string s = 2 [(some.company.option) = true, deprecated = true];
+        }"#;
+    let file = protobuf(text, &[]).unwrap();
+    let message = file.messages().next().unwrap();
+    let options = message.get_field(1).unwrap().options();
+    let extension = file.parent_pool().get_extension_by_name("confluent.field_meta").unwrap();
+    let meta = options.get_extension(&extension);
+    let params = meta.as_message().unwrap().get_field_by_name("params").unwrap().into_owned();
+    let params = params.as_map().unwrap();
+    assert_eq!(params[&prost_reflect::MapKey::String("precision".into())].as_str(), Some("12"));
+    let deprecated = message.get_field(2).unwrap().options();
+    assert_eq!(deprecated.get_field_by_name("deprecated").unwrap().as_bool(), Some(true));
+}
+
+#[test]
+fn protobuf_serialized_descriptor_keeps_custom_options() {
+    use base64::Engine;
+    let text = r#"syntax = "proto3"; import "confluent/meta.proto";
+        message M { bytes d = 1 [(confluent.field_meta) = { doc: "price" }]; }"#;
+    let bytes = protobuf(text, &[]).unwrap().encode_to_vec();
+    let file = protobuf(&base64::engine::general_purpose::STANDARD.encode(bytes), &[]).unwrap();
+    assert_eq!(file.name(), "schema.proto");
+    let extension = file.parent_pool().get_extension_by_name("confluent.field_meta").unwrap();
+    let options = file.messages().next().unwrap().get_field(1).unwrap().options();
+    let meta = options.get_extension(&extension);
+    let doc = meta.as_message().unwrap().get_field_by_name("doc").unwrap();
+    assert_eq!(doc.as_str(), Some("price"));
+}
+
+#[test]
+fn protobuf_strict_reading_keeps_custom_options() {
+    let options = r#"syntax = "proto2"; import "google/protobuf/descriptor.proto";
+        extend google.protobuf.FieldOptions { optional string pii = 50001; }"#;
+    let text =
+        r#"syntax = "proto3"; import "o.proto"; message M { string s = 1 [(pii) = "yes"]; }"#;
+    let file = protobuf(text, &[("o.proto", options)]).unwrap();
+    let extension = file.parent_pool().get_extension_by_name("pii").unwrap();
+    let field = file.messages().next().unwrap().get_field(1).unwrap();
+    assert_eq!(field.options().get_extension(&extension).as_str(), Some("yes"));
+}
+
+#[test]
+fn protobuf_public_imports_survive_a_dropped_one() {
+    let main = "syntax = \"proto3\"; import \"missing.proto\"; import \"pub.proto\"; message M { A a = 1; }";
+    let public = "syntax = \"proto3\"; import \"gone.proto\"; import public \"a.proto\";";
+    let a = "syntax = \"proto3\"; message A {}";
+    protobuf(main, &[("pub.proto", public), ("a.proto", a)]).unwrap();
+}
+
+#[test]
+fn protobuf_hostile_text_is_refused_and_harmless() {
+    let deep = |open: &str, close: &str, n: usize| open.repeat(n) + &close.repeat(n);
+    let texts = [
+        deep("message M {", "}", 100_000),
+        format!("message M {{ int32 a = 1 [x = {}]; }}", deep("{a{", "}}", 100_000)),
+        "message M { oneof o { ".repeat(50_000),
+        "message M { extend M { optional group G = 1 { ".repeat(50_000),
+        "/*".repeat(100_000),
+        "\"".repeat(100_001),
+        "import \"schema.proto\";".to_owned(),
+        "message M { int32 a = 99999999999999999999; }".to_owned(),
+        "enum E { }".to_owned(),
+        "message M { reserved 1 to max; int32 a = 1; }".to_owned(),
+        "message M { oneof o {} }".to_owned(),
+        "\u{0}".to_owned(),
+    ];
+    for text in texts {
+        let start: String = text.chars().take(40).collect();
+        let text = format!("syntax = \"proto3\"; {text}");
+        assert!(protobuf(&text, &[]).is_err(), "{start}");
+    }
+    // Options are values of a type, which may hold itself.
+    let own = "import \"google/protobuf/descriptor.proto\"; message O { optional O a = 1; repeated O l = 2; } extend google.protobuf.FileOptions { optional O x = 50001; }";
+    for value in [
+        deep("{ a ", "}", 100_000),
+        deep("{ a ", "}", 2_000),
+        format!("{{ l: {} }}", deep("[", "]", 100_000)),
+        deep("{ l: [", "]}", 100_000),
+        deep("{ l <", ">}", 100_000),
+    ] {
+        for own in ["", own] {
+            // Taken or refused, and the stack holds.
+            let _ = protobuf(&format!("syntax = \"proto2\"; {own} option (x) = {value};"), &[]);
+        }
+    }
+    // A circle of references.
+    let a = "syntax = \"proto3\"; import \"b.proto\";";
+    let b = "syntax = \"proto3\"; import \"a.proto\";";
+    let fault = protobuf(a, &[("a.proto", a), ("b.proto", b)]).unwrap_err();
+    assert!(fault.message.contains("import cycle"), "{fault}");
+}
+
+#[test]
+fn protobuf_hostile_descriptors_are_refused_and_harmless() {
+    use prost_types::{DescriptorProto, FieldDescriptorProto, FileDescriptorProto};
+    let field = |f: FieldDescriptorProto| FileDescriptorProto {
+        syntax: Some("proto3".into()),
+        message_type: vec![DescriptorProto {
+            name: Some("M".into()),
+            field: vec![f],
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    let base = FieldDescriptorProto {
+        name: Some("a".into()),
+        number: Some(1),
+        r#type: Some(5),
+        label: Some(1),
+        ..Default::default()
+    };
+    let files = [
+        FileDescriptorProto { public_dependency: vec![7, -1], ..Default::default() },
+        field(FieldDescriptorProto { oneof_index: Some(5), ..base.clone() }),
+        field(FieldDescriptorProto { oneof_index: Some(-5), ..base.clone() }),
+        field(FieldDescriptorProto { number: Some(-1), ..base.clone() }),
+        field(FieldDescriptorProto { r#type: Some(99), ..base.clone() }),
+        field(FieldDescriptorProto { label: Some(99), ..base.clone() }),
+        field(FieldDescriptorProto {
+            type_name: Some(".M.M.M".into()),
+            r#type: Some(11),
+            ..base.clone()
+        }),
+        field(FieldDescriptorProto { name: None, ..base.clone() }),
+        field(FieldDescriptorProto { default_value: Some("x".into()), ..base.clone() }),
+        FileDescriptorProto { syntax: Some("proto9".into()), ..Default::default() },
+    ];
+    for file in files {
+        // Refused or taken; never a panic that leaves this function.
+        let _ = protobuf(&base64(&file), &[]);
+    }
+    let mut deep = DescriptorProto { name: Some("M".into()), ..Default::default() };
+    for _ in 0..90 {
+        deep = DescriptorProto {
+            name: Some("M".into()),
+            nested_type: vec![deep],
+            ..Default::default()
+        };
+    }
+    let file = FileDescriptorProto { message_type: vec![deep], ..Default::default() };
+    let _ = protobuf(&base64(&file), &[]);
+}
+
+/// Random damage to text and descriptor: refused or taken, the process lives.
+#[test]
+fn damaged_schemas_are_harmless() {
+    const SEED: u64 = 20_261_122;
+    let mut random = crate::clock::Seeded::new(SEED);
+    let text = include_str!("../../../tests/corpus/wire/shapes.proto");
+    let descriptor = protobuf(text, &[]).unwrap().file_descriptor_proto().encode_to_vec();
+    let schema = include_str!("../../../schemas/payments/v2.avsc");
+    for round in 0..300 {
+        for (kind, whole) in
+            [(0, text.as_bytes()), (1, descriptor.as_slice()), (2, schema.as_bytes())]
+        {
+            let mut bytes = whole.to_vec();
+            for _ in 0..=random.below(4) {
+                let at = random.below(bytes.len() as u64) as usize;
+                match random.below(4) {
+                    0 => bytes[at] = random.next_u64() as u8,
+                    1 => drop(bytes.remove(at)),
+                    2 => bytes.insert(at, b"{}[]<>\"',;.=0"[random.below(13) as usize]),
+                    _ => {
+                        let end = (at + random.below(40) as usize).min(bytes.len());
+                        let piece = bytes[at..end].to_vec();
+                        let to = random.below(bytes.len() as u64) as usize;
+                        bytes.splice(to..to, piece);
+                    }
+                }
+            }
+            let (language, text) = match kind {
+                1 => {
+                    use base64::Engine;
+                    let text = base64::engine::general_purpose::STANDARD.encode(&bytes);
+                    (Language::Protobuf, text)
+                }
+                0 => (Language::Protobuf, String::from_utf8_lossy(&bytes).into_owned()),
+                _ => (Language::Avro, String::from_utf8_lossy(&bytes).into_owned()),
+            };
+            if let Err(fault) = compile(1, language, &text, &[]) {
+                let internal = fault.message.contains("its compiler failed");
+                assert!(!internal, "seed {SEED} round {round} kind {kind}: {text}");
+            }
+        }
+    }
+}
+
+// -- Avro --
+
+const ADDRESS: &str = r#"{"type":"record","name":"Address","namespace":"a","fields":[
+    {"name":"zip","type":{"type":"record","name":"Zip","fields":[{"name":"code","type":"string"}]}},
+    {"name":"on","type":{"type":"int","logicalType":"date"},"default":0}]}"#;
+
+#[test]
+fn avro_reference_used_twice_is_defined_once() {
+    let text = r#"{"type":"record","name":"User","namespace":"b","fields":[
+        {"name":"home","type":"a.Address"},
+        {"name":"work","type":["null","a.Address"],"default":null},
+        {"name":"zip","type":"a.Zip"}]}"#;
+    let schema = avro(text, &[("a.Address", ADDRESS)]).unwrap();
+    // Self-contained: another parser that sees only this text takes it.
+    apache_avro::Schema::parse_str(&schema.json).unwrap();
+    assert_eq!(schema.json.matches("\"zip\"").count(), 2);
+    assert_eq!(schema.json.matches(r#""name":"Address""#).count(), 1);
+    assert!(schema.json.contains(r#""logicalType":"date""#));
+    assert!(schema.json.contains(r#""default":0"#));
+}
+
+#[test]
+fn avro_types_inside_lists_maps_and_unions_of_a_reference_are_found() {
+    let part = r#"{"type":"record","name":"p.P","fields":[
+        {"name":"l","type":{"type":"array","items":{"type":"fixed","name":"A","size":1}}},
+        {"name":"m","type":{"type":"map","values":{"type":"enum","name":"B","symbols":["X"]}}},
+        {"name":"u","type":["null",{"type":"record","name":"C","fields":[{"name":"p","type":["null","P"]}]}],"default":null}]}"#;
+    for (name, defined) in [("p.A", 1), ("p.B", 1), ("p.C", 4), ("p.P", 4)] {
+        let text = format!(
+            r#"{{"type":"record","name":"U","fields":[{{"name":"z","type":"{name}"}},{{"name":"y","type":"{name}"}}]}}"#
+        );
+        let schema = avro(&text, &[("p.P", part)]).unwrap();
+        assert_eq!(schema.json.matches(r#""namespace":"p""#).count(), defined, "{}", schema.json);
+        apache_avro::Schema::parse_str(&schema.json).unwrap();
+    }
+}
+
+#[test]
+fn avro_type_nested_in_a_reference_is_found() {
+    let text = r#"{"type":"record","name":"U","fields":[{"name":"z","type":"a.Zip"}]}"#;
+    let schema = avro(text, &[("a.Address", ADDRESS)]).unwrap();
+    assert!(schema.json.contains(r#""name":"Zip""#), "{}", schema.json);
+    assert!(!schema.json.contains("Address"), "{}", schema.json);
+}
+
+#[test]
+fn avro_references_refer_to_one_another_in_any_order() {
+    let text = r#""c.Top""#;
+    let top = r#"{"type":"record","name":"c.Top","fields":[{"name":"m","type":"c.Middle"},{"name":"self","type":["null","c.Top"]}]}"#;
+    let middle = r#"{"type":"record","name":"c.Middle","fields":[{"name":"l","type":{"type":"array","items":"c.Leaf"}}]}"#;
+    let leaf = r#"{"type":"fixed","name":"c.Leaf","size":2}"#;
+    for references in [
+        [("c.Top", top), ("c.Middle", middle), ("c.Leaf", leaf)],
+        [("c.Leaf", leaf), ("c.Middle", middle), ("c.Top", top)],
+    ] {
+        let schema = avro(text, &references).unwrap();
+        apache_avro::Schema::parse_str(&schema.json).unwrap();
+    }
+}
+
+#[test]
+fn avro_text_without_references_stays_as_it_is() {
+    let text = r#"{ "type": "record", "name": "R", "java-class": "x.Y", "fields": [ {"name": "a", "type": "int", "order": "ignore"} ] }"#;
+    assert_eq!(avro(text, &[]).unwrap().json, text);
+}
+
+#[test]
+fn avro_names_that_java_reads_are_taken() {
+    for name in ["a-b.Envelope", "com.x.Outer$Inner", "größe.Straße", "_1", "db-1.Key"] {
+        let text = format!(
+            r#"{{"type":"record","name":"{name}","fields":[{{"name":"my-field","type":{{"type":"enum","name":"E-1","symbols":["a-b","N/A"]}}}}]}}"#
+        );
+        let slash = avro(&text, &[]).unwrap_err();
+        assert!(slash.message.contains("N/A"), "{slash}");
+        let text = text.replace("N/A", "NA");
+        avro(&text, &[]).unwrap();
+    }
+    for name in ["", "a..b", "a b", "a/b", "a\\u0000"] {
+        let text = format!(r#"{{"type":"fixed","name":"{name}","size":1}}"#);
+        assert!(avro(&text, &[]).is_err(), "{name}");
+    }
+}
+
+#[test]
+fn avro_fault_says_where_or_what() {
+    let fault = avro("{\"type\":\n \"record\",]", &[]).unwrap_err();
+    assert_eq!(
+        (fault.code.id, fault.message.starts_with("avro schema: line 2 column 11:")),
+        ("FB0304", true),
+        "{fault}"
+    );
+    let missing = r#"{"type":"record","name":"R","fields":[{"name":"a","type":"x.Missing"}]}"#;
+    for references in [&[][..], &[("a.Address", ADDRESS)]] {
+        let fault = avro(missing, references).unwrap_err();
+        assert!(fault.message.contains("x.Missing"), "{fault}");
+    }
+    let fault = avro(r#""a.B""#, &[("a.B", r#"["null","int"]"#)]).unwrap_err();
+    assert_eq!(fault.code.id, "FB0305");
+}
+
+#[test]
+fn avro_hostile_text_is_refused_and_harmless() {
+    let deep = |open: &str, close: &str, n: usize| open.repeat(n) + &close.repeat(n);
+    for text in [
+        deep(r#"{"type":"array","items":"#, "}", 100_000),
+        deep("[", "]", 100_000),
+        r#"{"type":"record","name":"R","fields":[{"name":"a","type":"int"},{"name":"a","type":"int"}]}"#.into(),
+        r#"{"type":"fixed","name":"F","size":-1}"#.into(),
+        r#"["int","int"]"#.into(),
+        "null".into(),
+        "7".into(),
+        String::new(),
+    ] {
+        let start: String = text.chars().take(60).collect();
+        assert!(avro(&text, &[]).is_err(), "{start}");
+    }
+    let branches: Vec<String> =
+        (0..20_000).map(|i| format!(r#"{{"type":"fixed","name":"F{i}","size":1}}"#)).collect();
+    avro(&format!("[{}]", branches.join(",")), &[]).unwrap();
+}
+
+// -- all --
+
+#[test]
+fn limits_are_checked_before_parsing() {
+    let big = " ".repeat(TEXT_MAX);
+    let fault = compile(1, Language::Avro, &big, &list(&[("a", "x")])).unwrap_err();
+    assert_eq!(fault.code.id, "FB0306");
+    let many = vec![Reference { name: "a".into(), text: String::new() }; REFERENCES_MAX + 1];
+    let fault = compile(1, Language::Protobuf, "", &many).unwrap_err();
+    assert_eq!(fault.code.id, "FB0305");
+}
+
+#[test]
+fn json_schema_is_kept_as_text() {
+    let schema = compile(1, Language::Json, "{\"title\": 1}", &[]).unwrap();
+    assert!(matches!(schema.parsed, Parsed::Json(text) if text == "{\"title\": 1}"));
+    assert_eq!(compile(1, Language::Json, "{", &[]).unwrap_err().code.id, "FB0304");
+}

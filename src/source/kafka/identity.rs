@@ -1,0 +1,108 @@
+//! Which topic it is: the id that a broker gave it, new when a topic is deleted and made again.
+//!
+//! A consumer does not notice a topic that was made anew with offsets beyond its position; the commit
+//! chain does, by this id. Brokers before Kafka 2.8, and some that only speak its protocol, have none.
+
+use std::collections::HashMap;
+use std::ffi::{CStr, CString, c_char};
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+use rdkafka::bindings as sys;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::RDKafkaErrorCode;
+
+use super::ANSWER_MAX;
+use super::context::Context;
+use super::raw::{Event, Queue};
+use super::start::with_recent;
+use crate::error::Fault;
+use crate::source::codes::BROKERS;
+
+struct Names(NonNull<sys::rd_kafka_TopicCollection_t>);
+
+impl Drop for Names {
+    fn drop(&mut self) {
+        // SAFETY: made by `rd_kafka_TopicCollection_of_topic_names`, destroyed once.
+        unsafe { sys::rd_kafka_TopicCollection_destroy(self.0.as_ptr()) }
+    }
+}
+
+/// Topic ids in the order asked for, as Kafka's tools write them (base64); `None` where there is none.
+pub(super) fn topic_ids(
+    client: &BaseConsumer<Context>,
+    topics: &[Arc<str>],
+) -> Result<Vec<Option<String>>, Fault> {
+    let fault = |text: &str| Fault::new(&BROKERS, format!("ids of topics: {text}"));
+    if topics.is_empty() {
+        return Ok(Vec::new());
+    }
+    let names: Vec<CString> = topics.iter().filter_map(|t| CString::new(&**t).ok()).collect();
+    let mut pointers: Vec<*const c_char> = names.iter().map(|n| n.as_ptr()).collect();
+    // SAFETY: the names are copied.
+    let names = NonNull::new(unsafe {
+        sys::rd_kafka_TopicCollection_of_topic_names(pointers.as_mut_ptr(), pointers.len())
+    })
+    .map(Names)
+    .ok_or_else(|| fault("no memory"))?;
+    let queue = Queue::new(client.client()).ok_or_else(|| fault("no queue"))?;
+    // SAFETY: a live client, queue and collection; null options are the defaults; all is copied.
+    unsafe {
+        sys::rd_kafka_DescribeTopics(
+            client.client().native_ptr(),
+            names.0.as_ptr(),
+            std::ptr::null(),
+            queue.raw(),
+        );
+    }
+    let event = queue.wait(ANSWER_MAX).ok_or_else(|| fault(&with_recent(client, &"no answer")))?;
+    // SAFETY: a live event.
+    let err = RDKafkaErrorCode::from(unsafe { sys::rd_kafka_event_error(event.raw()) });
+    if err != RDKafkaErrorCode::NoError {
+        return Err(fault(&with_recent(client, &err)));
+    }
+    let found = read(&event);
+    Ok(topics.iter().map(|topic| found.get(&**topic).cloned()).collect())
+}
+
+/// Ids by name, of topics that have one.
+fn read(event: &Event) -> HashMap<String, String> {
+    let mut count = 0;
+    // SAFETY: a live event; the result, if it is one of this kind, lives as long as it.
+    let topics = unsafe {
+        let result = sys::rd_kafka_event_DescribeTopics_result(event.raw());
+        if result.is_null() {
+            return HashMap::new();
+        }
+        let topics = sys::rd_kafka_DescribeTopics_result_topics(result, &mut count);
+        if topics.is_null() {
+            return HashMap::new();
+        }
+        std::slice::from_raw_parts(topics, count)
+    };
+    // SAFETY: each pointer is a description that belongs to the result.
+    topics.iter().filter_map(|topic| unsafe { read_one(*topic) }).collect()
+}
+
+/// SAFETY (for the caller): null, or a description that lives.
+unsafe fn read_one(topic: *const sys::rd_kafka_TopicDescription_t) -> Option<(String, String)> {
+    if topic.is_null() {
+        return None;
+    }
+    // SAFETY: a live description; what it returns lives as long as it.
+    unsafe {
+        let name = sys::rd_kafka_TopicDescription_name(topic);
+        let id = sys::rd_kafka_TopicDescription_topic_id(topic);
+        if name.is_null() || id.is_null() {
+            return None;
+        }
+        let zero = sys::rd_kafka_Uuid_most_significant_bits(id) == 0
+            && sys::rd_kafka_Uuid_least_significant_bits(id) == 0;
+        let text = sys::rd_kafka_Uuid_base64str(id);
+        if zero || text.is_null() {
+            return None;
+        }
+        let text = |c: *const c_char| CStr::from_ptr(c).to_string_lossy().into_owned();
+        Some((text(name), text(sys::rd_kafka_Uuid_base64str(id))))
+    }
+}

@@ -1,0 +1,395 @@
+//! The Kafka source: one consumer of a group, used from one thread.
+//!
+//! Owns: the client, the partition queues, and what is answered to the group.
+//! Does not own: start offsets (`start` resolves what the group and the configuration say; the driver
+//! decides), when offsets are committed.
+//! Bounded by: `queue_bytes` for each Kafka partition in librdkafka, `room` for what is handed on.
+//!
+//! Rebalances, as librdkafka's cooperative protocol wants them:
+//! - *Assigned* is answered at once with an empty assignment, so that the partitions we kept go on
+//!   flowing and the group can rebalance again while the driver recovers the new ones. Each is
+//!   assigned to the client when the driver starts it, with its explicit offset.
+//! - *Revoked* is answered when the driver has released every partition of the list. Until then
+//!   librdkafka pauses all partitions of this member, and the group waits: flush within a budget.
+//! - *Lost* is answered at once.
+
+mod commit;
+mod context;
+mod describe;
+mod errors;
+mod group;
+mod identity;
+mod lanes;
+mod look;
+mod queue;
+mod raw;
+mod start;
+mod token;
+
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use rdkafka::bindings as sys;
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::topic_partition_list::TopicPartitionList;
+use rdkafka::types::RDKafkaRespErr;
+
+use self::context::{Context, News};
+use self::group::Group;
+use self::lanes::Lane;
+use self::queue::MESSAGES_MAX;
+use super::codes::{ASSIGNMENT, BROKERS, COMMIT, FATAL, INSTANCE, TOPICS};
+use super::properties::{self, lower};
+use super::{Event, Source, Starts, Watermarks, topics};
+use crate::clock;
+use crate::config;
+use crate::error::Fault;
+use crate::position::{Offset, TopicPartition};
+
+pub use self::describe::{Description, TopicInfo, describe};
+pub use self::look::{Look, Stretch};
+pub(super) use self::token::Refresher;
+pub use self::token::{Token, TokenFetcher};
+
+/// Longest wait of one poll: how late a record can be noticed.
+const WAIT_MAX: Duration = Duration::from_millis(20);
+/// Longest wait for a broker's answer in one call.
+const ANSWER_MAX: Duration = Duration::from_secs(4);
+/// Longest wait for leaving the group.
+const CLOSE_MAX: Duration = Duration::from_secs(8);
+
+/// What a source needs beside the configuration.
+#[derive(Clone, Default)]
+pub struct Options {
+    /// Bytes that one Kafka partition may hold unread in the client: budget divided by the partitions
+    /// expected. Range 64 KiB to 1 GiB; 0 means 4 MiB. A fetch in flight may overshoot it by 1 MiB or one batch.
+    pub queue_bytes: usize,
+    /// Fetches OAuth tokens; needed with `sasl.mechanism` OAUTHBEARER.
+    pub token: Option<TokenFetcher>,
+}
+
+/// Records of a consumer group's share of some topics.
+pub struct KafkaSource {
+    // Before the client: queues hold messages that must go first.
+    lanes: Vec<Lane>,
+    group: Group,
+    /// Where the next turn starts, so that a shared room serves all.
+    turn: usize,
+    buffer: Vec<*mut sys::rd_kafka_message_t>,
+    clock: clock::System,
+    positions_at: u64,
+    fatal: bool,
+    config: config::Source,
+    token: Option<token::Refresher>,
+    client: Option<BaseConsumer<Context>>,
+}
+
+// SAFETY: the raw pointers in `buffer` never outlive one call; the rest is `Send` by itself.
+unsafe impl Send for KafkaSource {}
+
+impl KafkaSource {
+    /// Makes the client and subscribes. Does not wait for brokers.
+    ///
+    /// Errors: everything that [`super::check`] finds (the first of it), `CLIENT`, `TOPICS`.
+    pub fn open(source: &config::Source, options: Options) -> Result<Self, Fault> {
+        if let Some(fault) = super::check(source).into_iter().next() {
+            return Err(fault);
+        }
+        let bytes = if options.queue_bytes == 0 { 4 << 20 } else { options.queue_bytes };
+        let client = connect(&properties::consumer(source, bytes))?;
+        let token = token::Refresher::begin(&client, options.token)?;
+        let subscription = topics::subscription(&source.topics);
+        let names: Vec<&str> = subscription.iter().map(String::as_str).collect();
+        client.subscribe(&names).map_err(|e| {
+            Fault::new(&TOPICS, format!("topics `{}`: {}", names.join(", "), lower(&e.to_string())))
+        })?;
+        Ok(Self {
+            lanes: Vec::new(),
+            group: Group::default(),
+            turn: 0,
+            buffer: Vec::with_capacity(MESSAGES_MAX),
+            clock: clock::System::new(),
+            positions_at: 0,
+            fatal: false,
+            config: source.clone(),
+            token,
+            client: Some(client),
+        })
+    }
+
+    /// What the client said last, oldest first: for messages about a source that does not come up.
+    pub fn recent_errors(&self) -> Vec<String> {
+        self.client.as_ref().map(|c| c.context().recent()).unwrap_or_default()
+    }
+
+    fn client(&self) -> Result<&BaseConsumer<Context>, Fault> {
+        self.client.as_ref().ok_or_else(|| Fault::new(&ASSIGNMENT, "kafka source: closed"))
+    }
+
+    /// Serves the client's main queue: rebalances, errors, log lines.
+    fn serve(&mut self, wait: Duration, out: &mut Vec<Event>) {
+        let Some(client) = &self.client else { return };
+        let fatal = match client.poll(wait) {
+            Some(Err(KafkaError::MessageConsumptionFatal(_))) => client.client().fatal_error(),
+            // Errors were logged by the context. A record cannot come here: queues are taken off the
+            // main queue before their partitions are assigned.
+            Some(_) | None => None,
+        };
+        let news = client.context().take();
+        if let Some((code, text)) = fatal
+            && !self.fatal
+        {
+            self.fatal = true;
+            let code = match code {
+                rdkafka::types::RDKafkaErrorCode::FencedInstanceId => &INSTANCE,
+                _ => &FATAL,
+            };
+            out.push(Event::Fatal(Fault::new(code, format!("kafka client: {}", lower(&text)))));
+        }
+        for news in news {
+            self.hear(news, out);
+        }
+    }
+
+    fn hear(&mut self, news: News, out: &mut Vec<Event>) {
+        match news {
+            News::Assigned(list) => {
+                self.group.assigned(&list);
+                // A refusal was logged; the client is closing or broken, and says so itself.
+                let _ = self.answer(|c| c.incremental_assign(&TopicPartitionList::new()));
+                out.push(Event::Assigned(list));
+            }
+            News::Revoked(list) => {
+                self.lanes.retain(|lane| !list.contains(&lane.partition));
+                self.group.revoked(&list);
+                out.push(Event::Revoked(list));
+                self.settle();
+            }
+            News::Lost(list) => {
+                self.lanes.retain(|lane| !list.contains(&lane.partition));
+                self.group.lost(&list);
+                out.push(Event::Lost(list));
+                self.settle();
+            }
+        }
+    }
+
+    /// A revoked list can be lost while the driver still flushes it.
+    fn notice_loss(&mut self, out: &mut Vec<Event>) {
+        let lost = self.client.as_ref().is_some_and(|c| c.assignment_lost());
+        if lost && let Some(list) = self.group.give_up() {
+            out.push(Event::Lost(list));
+            self.settle();
+        }
+    }
+
+    /// Tells the client what has been decided since: partitions to give back, then those to start.
+    fn settle(&mut self) {
+        if let Some(list) = self.group.take_unassign() {
+            let list = plain(&list);
+            if self.answer(|client| client.incremental_unassign(&list)).is_err() {
+                // The client knows less of them than we think. It must hear an answer all the same,
+                // or the group waits for ever.
+                let _ = self.answer(|c| c.incremental_unassign(&TopicPartitionList::new()));
+            }
+        }
+    }
+
+    /// Assigns what the driver has started, all at once.
+    fn begin(&mut self, out: &mut Vec<Event>) {
+        self.settle();
+        let starting = self.group.take_starting();
+        if starting.is_empty() {
+            return;
+        }
+        let mut list = TopicPartitionList::with_capacity(starting.len());
+        let mut lanes = Vec::with_capacity(starting.len());
+        for (partition, offset) in starting {
+            match self.lane(&partition, offset) {
+                Ok(lane) => {
+                    let raw = rdkafka::Offset::Offset(offset);
+                    let _ = list.add_partition_offset(&partition.topic, partition.partition, raw);
+                    lanes.push(lane);
+                }
+                Err(fault) => out.push(Event::Stopped(partition, fault)),
+            }
+        }
+        match self.answer(|client| client.incremental_assign(&list)) {
+            Ok(()) => self.lanes.append(&mut lanes),
+            Err(fault) => {
+                for lane in lanes {
+                    self.group.not_started(&lane.partition);
+                    out.push(Event::Stopped(lane.partition.clone(), fault.clone()));
+                }
+            }
+        }
+    }
+
+    fn answer(
+        &self,
+        call: impl FnOnce(&BaseConsumer<Context>) -> Result<(), KafkaError>,
+    ) -> Result<(), Fault> {
+        call(self.client()?).map_err(|e| {
+            let fault =
+                Fault::new(&ASSIGNMENT, format!("kafka assignment: {}", lower(&e.to_string())));
+            tracing::warn!(%fault, "kafka: the client refused a change of assignment");
+            fault
+        })
+    }
+}
+
+impl Source for KafkaSource {
+    fn poll(
+        &mut self,
+        wait: Duration,
+        room: &mut dyn FnMut(&TopicPartition) -> usize,
+        out: &mut Vec<Event>,
+    ) {
+        let before = out.len();
+        self.serve(Duration::ZERO, out);
+        self.notice_loss(out);
+        self.begin(out);
+        self.read(room, out);
+        self.positions(out);
+        if out.len() == before {
+            self.serve(wait.min(WAIT_MAX), out);
+        }
+    }
+
+    fn resolve_start(&mut self, partitions: &[TopicPartition]) -> Result<Starts, Fault> {
+        start::resolve(self.client()?, &self.config, partitions)
+    }
+
+    fn start(&mut self, partition: &TopicPartition, offset: Offset) -> Result<(), Fault> {
+        if offset < 0 {
+            return Err(Fault::new(
+                &ASSIGNMENT,
+                format!(
+                    "kafka partition `{partition}`: start offset `{offset}`, 0 or more required"
+                ),
+            ));
+        }
+        self.lanes.retain(|lane| lane.partition != *partition);
+        self.group.start(partition, offset)
+    }
+
+    fn release(&mut self, partitions: &[TopicPartition]) -> Result<(), Fault> {
+        self.lanes.retain(|lane| !partitions.contains(&lane.partition));
+        self.group.release(partitions);
+        self.settle();
+        Ok(())
+    }
+
+    fn commit(&mut self, offsets: &[(TopicPartition, Offset, String)]) -> Result<(), Fault> {
+        // A commit by somebody who is no member makes librdkafka join anew: repeated, it would never
+        // come to a new assignment.
+        let held = |(partition, ..): &&(TopicPartition, _, _)| self.group.holds(partition);
+        let ours: Vec<_> = offsets.iter().filter(held).cloned().collect();
+        commit::commit(self.client()?, &ours)?;
+        match offsets.iter().find(|offset| !held(offset)) {
+            None => Ok(()),
+            Some((partition, ..)) => Err(Fault::new(
+                &COMMIT,
+                format!(
+                    "offset commit of kafka partition `{partition}`: not assigned to this member"
+                ),
+            )),
+        }
+    }
+
+    fn watermarks(&mut self, partition: &TopicPartition) -> Result<Watermarks, Fault> {
+        let (low, high) = self
+            .client()?
+            .fetch_watermarks(&partition.topic, partition.partition, ANSWER_MAX)
+            .map_err(|e| {
+                let text = lower(&e.to_string());
+                Fault::new(&BROKERS, format!("watermarks of kafka partition `{partition}`: {text}"))
+            })?;
+        Ok(Watermarks { low, high })
+    }
+
+    fn end(&self, partition: &TopicPartition) -> Option<Offset> {
+        let client = self.client.as_ref()?;
+        let lane = self.lanes.iter().find(|lane| lane.partition == *partition)?;
+        let (mut low, mut high) = (-1, -1);
+        // SAFETY: copies two cached numbers of a live client; no IO.
+        let err = unsafe {
+            sys::rd_kafka_get_watermark_offsets(
+                client.client().native_ptr(),
+                lane.topic.as_ptr(),
+                partition.partition,
+                &mut low,
+                &mut high,
+            )
+        };
+        (err == RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0).then_some(high)
+    }
+
+    fn topic_ids(&mut self, topics: &[Arc<str>]) -> Result<Vec<Option<String>>, Fault> {
+        identity::topic_ids(self.client()?, topics)
+    }
+
+    fn cluster_id(&mut self) -> Option<String> {
+        self.client().ok()?.client().fetch_cluster_id(ANSWER_MAX).filter(|id| !id.is_empty())
+    }
+
+    fn close(&mut self) {
+        self.lanes.clear();
+        self.group = Group::default();
+        self.token = None;
+        let Some(client) = self.client.take() else { return };
+        client.context().close();
+        if self.fatal {
+            // librdkafka 2.12.1 may never end a client whose fatal error came while it joined: its main
+            // thread would spin for ever. The broken client stays behind, idle; the process is about to end.
+            std::mem::forget(client);
+            return;
+        }
+        // Leaving waits for brokers, which may be gone: it goes on by itself where it takes long.
+        let (done, wait) = mpsc::sync_channel::<()>(1);
+        let leave = move || {
+            drop(client);
+            let _ = done.send(());
+        };
+        if std::thread::Builder::new().name("kafka-close".into()).spawn(leave).is_ok() {
+            let _ = wait.recv_timeout(CLOSE_MAX);
+        }
+    }
+}
+
+impl Drop for KafkaSource {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+fn connect(config: &ClientConfig) -> Result<BaseConsumer<Context>, Fault> {
+    config.create_with_context(Context::new()).map_err(|e| properties::client_fault(&e))
+}
+
+/// A list without offsets.
+fn plain(partitions: &[TopicPartition]) -> TopicPartitionList {
+    let mut list = TopicPartitionList::with_capacity(partitions.len());
+    for partition in partitions {
+        list.add_partition(&partition.topic, partition.partition);
+    }
+    list
+}
+
+/// Shares an `Arc` topic among partitions found in a list.
+fn find<'a>(list: &'a [TopicPartition], topic: &str, partition: i32) -> Option<&'a TopicPartition> {
+    list.iter().find(|tp| tp.partition == partition && &*tp.topic == topic)
+}
+
+/// The token fetcher's type must stay usable from other threads.
+const _: fn() = || {
+    fn send<T: Send>() {}
+    send::<KafkaSource>();
+    send::<Arc<TokenFetcher>>();
+};
+
+#[cfg(test)]
+mod tests;

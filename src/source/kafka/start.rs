@@ -1,0 +1,253 @@
+//! Where assigned partitions start: the group's committed offset, else what the configuration says.
+//!
+//! Three to four requests for all partitions together, not for each.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use rdkafka::Offset as Raw;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::topic_partition_list::TopicPartitionList;
+
+use super::context::Context;
+use super::{find, plain};
+use crate::clock;
+use crate::config::{self, Start};
+use crate::error::Fault;
+use crate::position::{Offset, TopicPartition};
+use crate::source::codes::{BROKERS, GROUP, START_RANGE};
+use crate::source::properties::lower;
+use crate::source::{Committed, StartAt, Starts, Watermarks};
+
+/// Longest wait for each of the requests.
+const WAIT: Duration = Duration::from_secs(4);
+
+/// How often and how soon a request is made again whose leader has moved.
+const MOVES_MAX: u32 = 5;
+const MOVE_WAIT: Duration = Duration::from_millis(150);
+
+type Answers<T> = HashMap<TopicPartition, Result<T, Fault>>;
+
+/// Starts for all of `partitions`, in their order. The outer error: no answer at all, ask again.
+pub(super) fn resolve(
+    client: &BaseConsumer<Context>,
+    source: &config::Source,
+    partitions: &[TopicPartition],
+) -> Result<Starts, Fault> {
+    if partitions.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut committed = committed(client, source, partitions)?;
+    let mut low = offsets(client, partitions, Raw::Beginning)?;
+    let mut high = offsets(client, partitions, Raw::End)?;
+    let mut timed = match source.start {
+        Start::Timestamp(ms) => offsets(client, partitions, Raw::Offset(ms.max(0)))?,
+        _ => Answers::new(),
+    };
+    let resolved = partitions.iter().map(|partition| {
+        let missing = || unanswered(partition);
+        let start = (|| {
+            let committed = committed.remove(partition).ok_or_else(missing)??;
+            let low = low.remove(partition).ok_or_else(missing)??.unwrap_or(0);
+            let high = high.remove(partition).ok_or_else(missing)??.unwrap_or(low);
+            let timed = timed.remove(partition).transpose()?.flatten();
+            decide(source, partition, committed, Watermarks { low, high: high.max(low) }, timed)
+        })();
+        (partition.clone(), start)
+    });
+    Ok(resolved.collect())
+}
+
+/// Chooses the start, and refuses one that the log does not have.
+fn decide(
+    source: &config::Source,
+    partition: &TopicPartition,
+    committed: Option<Committed>,
+    log: Watermarks,
+    timed: Option<Offset>,
+) -> Result<StartAt, Fault> {
+    let key = (partition.topic.to_string(), partition.partition);
+    let (offset, why) = match (&committed, &source.start) {
+        (Some(c), _) => (c.offset, format!("committed offset of group {}", source.group)),
+        (None, Start::Auto | Start::Earliest) => (log.low, "earliest".to_owned()),
+        (None, Start::Latest) => (log.high, "latest".to_owned()),
+        (None, Start::Offsets(offsets)) => match offsets.get(&key) {
+            Some(offset) => (*offset, "offset given in source.start".to_owned()),
+            None => (log.low, "earliest, as source.start gives no offset for it".to_owned()),
+        },
+        (None, Start::Timestamp(ms)) => match timed {
+            Some(offset) => (offset, format!("first record at or after {ms} ms")),
+            None => (log.high, format!("latest, as no record is at or after {ms} ms")),
+        },
+    };
+    if offset < log.low || offset > log.high {
+        return Err(Fault::new(
+            &START_RANGE,
+            format!(
+                "start of kafka partition `{partition}`: {why} is `{offset}`, {} to {} required; the log has lost it or was made anew",
+                log.low, log.high
+            ),
+        )
+        .at(format!("{partition} offset {offset}")));
+    }
+    Ok(StartAt { offset, why, log, committed })
+}
+
+fn committed(
+    client: &BaseConsumer<Context>,
+    source: &config::Source,
+    partitions: &[TopicPartition],
+) -> Result<Answers<Option<Committed>>, Fault> {
+    let list = client.committed_offsets(plain(partitions), WAIT).map_err(|e| {
+        Fault::new(
+            &GROUP,
+            format!("committed offsets of group `{}`: {}", source.group, with_recent(client, &e)),
+        )
+    })?;
+    let mut answers = Answers::new();
+    for element in list.elements() {
+        let Some(partition) = find(partitions, element.topic(), element.partition()) else {
+            continue;
+        };
+        let answer = match (element.error(), element.offset()) {
+            (Err(e), _) => Err(Fault::new(
+                &GROUP,
+                format!(
+                    "committed offset of kafka partition `{partition}`: {}",
+                    lower(&e.to_string())
+                ),
+            )),
+            (Ok(()), Raw::Offset(offset)) => {
+                Ok(Some(Committed { offset, metadata: element.metadata().to_owned() }))
+            }
+            (Ok(()), _) => Ok(None),
+        };
+        answers.insert(partition.clone(), answer);
+    }
+    Ok(answers)
+}
+
+/// Asks the leaders for one offset each: first, end, or by time. `None`: there is no such record.
+///
+/// `Beginning` and `End` go through the same request (ListOffsets, timestamps -2 and -1).
+fn offsets(
+    client: &BaseConsumer<Context>,
+    partitions: &[TopicPartition],
+    what: Raw,
+) -> Result<Answers<Option<Offset>>, Fault> {
+    let mut tries = 0;
+    let list = loop {
+        let mut list = TopicPartitionList::with_capacity(partitions.len());
+        for partition in partitions {
+            let _ = list.add_partition_offset(&partition.topic, partition.partition, what);
+        }
+        match client.offsets_for_times(list, WAIT) {
+            Ok(list) => break list,
+            // A leader that moves fails the whole request; it has refreshed the metadata as well.
+            Err(e) if tries < MOVES_MAX && moved(&e) => {
+                tries += 1;
+                clock::System::new().block(MOVE_WAIT);
+            }
+            Err(e) => {
+                let text = with_recent(client, &e);
+                return Err(Fault::new(&BROKERS, format!("offsets of the logs: {text}")));
+            }
+        }
+    };
+    let mut answers = Answers::new();
+    for element in list.elements() {
+        let Some(partition) = find(partitions, element.topic(), element.partition()) else {
+            continue;
+        };
+        let answer = match (element.error(), element.offset()) {
+            (Err(e), _) => Err(Fault::new(
+                &BROKERS,
+                format!("offsets of kafka partition `{partition}`: {}", lower(&e.to_string())),
+            )),
+            (Ok(()), Raw::Offset(offset)) => Ok(Some(offset)),
+            (Ok(()), _) => Ok(None),
+        };
+        answers.insert(partition.clone(), answer);
+    }
+    Ok(answers)
+}
+
+fn moved(error: &KafkaError) -> bool {
+    use rdkafka::types::RDKafkaErrorCode as Code;
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            Code::NotLeaderForPartition | Code::LeaderNotAvailable | Code::UnknownTopicOrPartition
+        )
+    )
+}
+
+fn unanswered(partition: &TopicPartition) -> Fault {
+    Fault::new(
+        &BROKERS,
+        format!("start of kafka partition `{partition}`: no answer for it; asked again"),
+    )
+}
+
+/// An error with what the client said last: there the cause stands (a name, a certificate, a password).
+pub(super) fn with_recent(client: &BaseConsumer<Context>, error: &dyn std::fmt::Display) -> String {
+    let mut text = lower(&error.to_string());
+    if let Some(last) = client.context().recent().last() {
+        text = format!("{text}; last from the client: `{last}`");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn source(start: Start) -> config::Source {
+        config::Source {
+            brokers: "b:1".into(),
+            topics: config::Topics::Names(vec!["t".into()]),
+            group: "g".into(),
+            start,
+            properties: BTreeMap::new(),
+            oauth: None,
+        }
+    }
+
+    fn at(start: Start, committed: Option<i64>, timed: Option<i64>) -> Result<i64, &'static str> {
+        let committed = committed.map(|offset| Committed { offset, metadata: String::new() });
+        let log = Watermarks { low: 10, high: 20 };
+        decide(&source(start), &TopicPartition::new("t", 1), committed, log, timed)
+            .map(|s| s.offset)
+            .map_err(|f| f.code.id)
+    }
+
+    #[test]
+    fn start_without_commit_follows_the_configuration() {
+        assert_eq!(at(Start::Auto, None, None), Ok(10));
+        assert_eq!(at(Start::Earliest, None, None), Ok(10));
+        assert_eq!(at(Start::Latest, None, None), Ok(20));
+        assert_eq!(at(Start::Timestamp(5), None, Some(17)), Ok(17));
+        assert_eq!(at(Start::Timestamp(5), None, None), Ok(20));
+        let given = BTreeMap::from([(("t".to_owned(), 1), 12), (("t".to_owned(), 2), 13)]);
+        assert_eq!(at(Start::Offsets(given), None, None), Ok(12));
+        assert_eq!(at(Start::Offsets(BTreeMap::new()), None, None), Ok(10));
+    }
+
+    #[test]
+    fn start_with_commit_takes_it() {
+        assert_eq!(at(Start::Latest, Some(15), None), Ok(15));
+        assert_eq!(at(Start::Earliest, Some(10), None), Ok(10));
+        assert_eq!(at(Start::Earliest, Some(20), None), Ok(20));
+    }
+
+    #[test]
+    fn start_outside_of_the_log_is_refused() {
+        assert_eq!(at(Start::Auto, Some(9), None), Err("FB0507"));
+        assert_eq!(at(Start::Auto, Some(21), None), Err("FB0507"));
+        let given = BTreeMap::from([(("t".to_owned(), 1), 99)]);
+        assert_eq!(at(Start::Offsets(given), None, None), Err("FB0507"));
+    }
+}

@@ -1,0 +1,358 @@
+//! A store in memory with S3's manners and seeded faults, for the simulator and tests.
+//!
+//! Owns: the same rules as `s3`: single-use uploads, completing overwrites, create-only puts.
+//! Absent: time, threads, waiting: every future is ready at once, whatever runs it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+
+use crate::clock::Seeded;
+use crate::error::Fault;
+
+use super::count::{Counts, Outcome};
+use super::{
+    Entry, HANDLE, Handle, KEY, LOST, Orphan, PAGE_MAX, PART, Page, Put, Staged, UNREACHABLE,
+    Upload, Verb, key,
+};
+
+/// How one request goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// It fails and nothing happened.
+    Before,
+    /// It happened and the answer is lost.
+    After,
+}
+
+/// Random trouble: once in so many requests; 0 for never.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Chance {
+    pub before_one_in: u64,
+    pub after_one_in: u64,
+}
+
+/// The bucket; clones share it. Give one to [`super::Store::memory`] and keep another to look inside.
+#[derive(Debug, Clone)]
+pub struct Memory {
+    part_bytes: usize,
+    state: Arc<Mutex<State>>,
+    counts: Arc<Counts>,
+}
+
+#[derive(Debug)]
+struct State {
+    objects: BTreeMap<String, Object>,
+    uploads: BTreeMap<String, Unfinished>,
+    next: u64,
+    random: Seeded,
+    chance: Chance,
+    planned: VecDeque<(Verb, u64, Trouble)>,
+    overwritten: Vec<String>,
+}
+
+#[derive(Debug, Clone)]
+struct Object {
+    bytes: Bytes,
+    token: Option<String>,
+}
+
+#[derive(Debug)]
+struct Unfinished {
+    key: String,
+    token: String,
+    parts: Vec<Bytes>,
+}
+
+impl Memory {
+    /// An empty bucket. `seed` decides which requests `chance` hits, tokens and upload ids.
+    pub fn new(seed: u64, part_bytes: usize, chance: Chance) -> Self {
+        let state = State {
+            objects: BTreeMap::new(),
+            uploads: BTreeMap::new(),
+            next: 0,
+            random: Seeded::new(seed),
+            chance,
+            planned: VecDeque::new(),
+            overwritten: Vec::new(),
+        };
+        Self { part_bytes, state: Arc::new(Mutex::new(state)), counts: Arc::default() }
+    }
+
+    /// Changes the odds from here on.
+    pub fn set_chance(&self, chance: Chance) {
+        self.state().chance = chance;
+    }
+
+    /// The request after `skip` more of this verb goes wrong so. Several plans count side by side.
+    pub fn plan(&self, verb: Verb, skip: u64, trouble: Trouble) {
+        self.state().planned.push_back((verb, skip, trouble));
+    }
+
+    /// Everything visible.
+    pub fn objects(&self) -> BTreeMap<String, Bytes> {
+        let state = self.state();
+        state.objects.iter().map(|(key, object)| (key.clone(), object.bytes.clone())).collect()
+    }
+
+    /// Upload ids neither completed nor aborted, with their keys.
+    pub fn uploads(&self) -> BTreeMap<String, String> {
+        let state = self.state();
+        state.uploads.iter().map(|(id, upload)| (id.clone(), upload.key.clone())).collect()
+    }
+
+    /// Keys at which completing an upload replaced an object, in order. Empty in a right run.
+    pub fn overwritten(&self) -> Vec<String> {
+        self.state().overwritten.clone()
+    }
+
+    /// What somebody else puts there.
+    pub fn put_foreign(&self, key: &str, bytes: Bytes) {
+        self.state().objects.insert(key.to_owned(), Object { bytes, token: None });
+    }
+
+    /// What somebody else removes. Returns whether it was there.
+    pub fn remove_foreign(&self, key: &str) -> bool {
+        self.state().objects.remove(key).is_some()
+    }
+
+    /// What a lifecycle rule does: all unfinished uploads are gone.
+    pub fn expire_uploads(&self) {
+        self.state().uploads.clear();
+    }
+
+    pub(super) fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    pub(super) fn part_bytes(&self) -> usize {
+        self.part_bytes
+    }
+
+    pub(super) fn begin(&self, key: &str) -> Result<Handle, Fault> {
+        key::check("", key)?;
+        let mut state = self.state();
+        state.next += 1;
+        let token = format!("token-{}", state.next);
+        Ok(Handle::S3 { upload_id: String::new(), etags: Vec::new(), checksums: Vec::new(), token })
+    }
+
+    pub(super) async fn part(&self, upload: &mut Upload, bytes: Bytes) -> Result<(), Fault> {
+        if bytes.len() < self.part_bytes {
+            let (found, least) = (bytes.len(), self.part_bytes);
+            return Err(Fault::new(&PART, format!("part: {found} bytes, {least} required")));
+        }
+        self.send(upload, bytes)
+    }
+
+    pub(super) async fn finish(&self, upload: &mut Upload, tail: Bytes) -> Result<(), Fault> {
+        let Handle::S3 { etags, .. } = &upload.handle else { return Err(other_store()) };
+        if tail.is_empty() && !etags.is_empty() { Ok(()) } else { self.send(upload, tail) }
+    }
+
+    fn send(&self, upload: &mut Upload, bytes: Bytes) -> Result<(), Fault> {
+        let Upload { key, bytes: sent, handle } = upload;
+        let Handle::S3 { upload_id, etags, token, .. } = handle else { return Err(other_store()) };
+        if upload_id.is_empty() {
+            *upload_id = self.request(Verb::CreateUpload, key, |state| {
+                state.next += 1;
+                let id = format!("upload-{}", state.next);
+                let (key, token) = (key.clone(), token.clone());
+                state.uploads.insert(id.clone(), Unfinished { key, token, parts: Vec::new() });
+                Ok(id)
+            })?;
+        }
+        let (len, id, part) = (bytes.len() as u64, upload_id.clone(), etags.len());
+        let etag = self.request(Verb::PutPart, key, |state| {
+            let Some(upload) = state.uploads.get_mut(&id) else { return Err(lost(key)) };
+            // A part sent again replaces what was there under its number.
+            upload.parts.truncate(part);
+            upload.parts.push(bytes);
+            Ok(format!("\"{id}-{part}\""))
+        })?;
+        etags.push(etag);
+        *sent += len;
+        Ok(())
+    }
+
+    pub(super) async fn publish(&self, staged: &Staged) -> Result<(), Fault> {
+        let Handle::S3 { upload_id, etags, token, .. } = &staged.handle else {
+            return Err(other_store());
+        };
+        key::check("", &staged.key)?;
+        self.request(Verb::Complete, &staged.key, |state| {
+            let whole = |u: &Unfinished| u.key == staged.key && u.parts.len() == etags.len();
+            if !state.uploads.get(upload_id).is_some_and(whole) {
+                let found = state.objects.get(&staged.key);
+                let mine = |o: &Object| {
+                    o.token.as_ref() == Some(token) && o.bytes.len() as u64 == staged.bytes
+                };
+                return match found {
+                    Some(object) if mine(object) => Ok(()),
+                    Some(_) => Err(Fault::new(
+                        &super::FOREIGN,
+                        format!("object `{}`: another file, the staged one required", staged.key),
+                    )),
+                    None => Err(lost(&staged.key)),
+                };
+            }
+            let Some(upload) = state.uploads.remove(upload_id) else {
+                return Err(lost(&staged.key));
+            };
+            let object = Object { bytes: upload.parts.concat().into(), token: Some(upload.token) };
+            if state.objects.insert(staged.key.clone(), object).is_some() {
+                state.overwritten.push(staged.key.clone());
+            }
+            Ok(())
+        })
+    }
+
+    pub(super) async fn discard(&self, key: &str, handle: &Handle) -> Result<(), Fault> {
+        let Handle::S3 { upload_id, .. } = handle else { return Err(other_store()) };
+        if upload_id.is_empty() {
+            return Ok(());
+        }
+        self.abort(key, upload_id)
+    }
+
+    fn abort(&self, key: &str, upload_id: &str) -> Result<(), Fault> {
+        self.request(Verb::Abort, key, |state| {
+            state.uploads.remove(upload_id);
+            Ok(())
+        })
+    }
+
+    pub(super) async fn put_create(&self, key: &str, bytes: Bytes) -> Result<Put, Fault> {
+        key::check("", key)?;
+        self.request(Verb::Put, key, |state| {
+            if state.objects.contains_key(key) {
+                return Ok(Put::Exists);
+            }
+            state.objects.insert(key.to_owned(), Object { bytes, token: None });
+            Ok(Put::Created)
+        })
+    }
+
+    pub(super) async fn get(&self, key: &str) -> Result<Option<Bytes>, Fault> {
+        key::check("", key)?;
+        self.request(Verb::Get, key, |s| Ok(s.objects.get(key).map(|o| o.bytes.clone())))
+    }
+
+    pub(super) async fn head(&self, key: &str) -> Result<Option<Entry>, Fault> {
+        key::check("", key)?;
+        self.request(Verb::Head, key, |s| Ok(s.objects.get(key).map(|o| entry(key, o))))
+    }
+
+    pub(super) async fn list(&self, prefix: &str, next: Option<&str>) -> Result<Page, Fault> {
+        key::check_prefix(prefix)?;
+        let after = next.unwrap_or_default();
+        self.request(Verb::List, prefix, |state| {
+            let wanted = |key: &str| key.starts_with(prefix) && key > after;
+            let mut found = state.objects.iter().filter(|(key, _)| wanted(key));
+            let page = found.by_ref().take(PAGE_MAX).map(|(key, object)| entry(key, object));
+            let entries: Vec<Entry> = page.collect();
+            let next = found.next().and_then(|_| entries.last()).map(|entry| entry.key.clone());
+            Ok(Page { entries, next })
+        })
+    }
+
+    pub(super) async fn delete(&self, key: &str) -> Result<(), Fault> {
+        key::check("", key)?;
+        self.request(Verb::Delete, key, |state| {
+            state.objects.remove(key);
+            Ok(())
+        })
+    }
+
+    pub(super) async fn orphans(&self, prefix: &str) -> Result<Vec<Orphan>, Fault> {
+        self.request(Verb::ListUploads, prefix, |state| {
+            let below = state.uploads.iter().filter(|(_, u)| u.key.starts_with(prefix));
+            let orphan = |(id, upload): (&String, &Unfinished)| Orphan {
+                key: Some(upload.key.clone()),
+                id: id.clone(),
+                started_ms: None,
+            };
+            Ok(below.map(orphan).collect())
+        })
+    }
+
+    pub(super) async fn sweep(&self, orphan: &Orphan) -> Result<(), Fault> {
+        match &orphan.key {
+            Some(key) => self.abort(key, &orphan.id),
+            None => Err(Fault::new(&KEY, "orphan without a key, one required")),
+        }
+    }
+
+    /// Carries out one request, or not, or does not tell.
+    fn request<T>(
+        &self,
+        verb: Verb,
+        key: &str,
+        apply: impl FnOnce(&mut State) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        let mut state = self.state();
+        let trouble = state.trouble(verb);
+        let result = match trouble {
+            Some(Trouble::Before) => Err(unanswered(verb, key, "failed")),
+            Some(Trouble::After) => {
+                let _ = apply(&mut state);
+                Err(unanswered(verb, key, "answer lost"))
+            }
+            None => apply(&mut state),
+        };
+        self.counts.add(verb, if result.is_ok() { Outcome::Ok } else { Outcome::Failed });
+        result
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn trouble(&mut self, verb: Verb) -> Option<Trouble> {
+        let mut hit = None;
+        self.planned.retain_mut(|(planned, skip, trouble)| {
+            if *planned != verb {
+                return true;
+            }
+            if *skip > 0 {
+                *skip -= 1;
+                return true;
+            }
+            hit = Some(*trouble);
+            false
+        });
+        let Chance { before_one_in, after_one_in } = self.chance;
+        let mut once_in = |n: u64| n > 0 && self.random.one_in(n);
+        match hit {
+            Some(trouble) => Some(trouble),
+            None if once_in(before_one_in) => Some(Trouble::Before),
+            None if once_in(after_one_in) => Some(Trouble::After),
+            None => None,
+        }
+    }
+}
+
+fn entry(key: &str, object: &Object) -> Entry {
+    Entry { key: key.to_owned(), bytes: object.bytes.len() as u64 }
+}
+
+#[cold]
+fn lost(key: &str) -> Fault {
+    Fault::new(
+        &LOST,
+        format!("object `{key}`: neither the upload nor the object is there, either required"),
+    )
+}
+
+#[cold]
+fn other_store() -> Fault {
+    Fault::new(&HANDLE, "staged file: not a multipart upload, one required")
+}
+
+#[cold]
+fn unanswered(verb: Verb, key: &str, how: &str) -> Fault {
+    Fault::new(&UNREACHABLE, format!("{verb:?} `{key}`: {how} as planned, an answer required"))
+}

@@ -1,0 +1,260 @@
+//! Bytes that nobody should send: no panic, bounded work, neighbours unharmed.
+
+use arrow::array::RecordBatch;
+use forebay::clock::Seeded;
+use forebay::config::{Limits, Recursion};
+use forebay::decode::{Decoder, Options};
+use prost_reflect::prost::Message;
+
+use super::{compile, decoder, differential, options, plan, proto3, root, try_plan};
+
+/// Feeds good and bad bodies by turns; the batch must be the one of the accepted bodies alone.
+fn neighbours_unharmed(
+    decoder: &mut Decoder,
+    good: &[Vec<u8>],
+    bad: impl Iterator<Item = Vec<u8>>,
+) {
+    let mut accepted = Vec::new();
+    let mut rejected = 0;
+    let mut next_good = good.iter().cycle();
+    let check = |decoder: &mut Decoder, accepted: &mut Vec<Vec<u8>>| {
+        let with = decoder.finish();
+        for body in accepted.iter() {
+            decoder.append(body).unwrap();
+        }
+        let without = decoder.finish();
+        assert_same(&with, &without);
+        accepted.clear();
+    };
+    for body in bad {
+        let rows = decoder.rows();
+        match decoder.append(&body) {
+            Ok(()) => accepted.push(body),
+            Err(reject) => {
+                assert!(reject.code.id.starts_with("FB02"), "{reject}");
+                assert_eq!(decoder.rows(), rows);
+                rejected += 1;
+            }
+        }
+        let body = next_good.next().unwrap();
+        decoder.append(body).unwrap();
+        accepted.push(body.clone());
+        if accepted.len() > 200 {
+            check(decoder, &mut accepted);
+        }
+    }
+    check(decoder, &mut accepted);
+    assert!(rejected > 0, "nothing was refused");
+}
+
+fn assert_same(a: &RecordBatch, b: &RecordBatch) {
+    for column in a.columns() {
+        column.to_data().validate_full().unwrap();
+    }
+    // By data, because a NaN is not equal to itself.
+    for (i, (a, b)) in a.columns().iter().zip(b.columns()).enumerate() {
+        let (a, b) = (format!("{a:?}"), format!("{b:?}"));
+        assert!(a == b, "column {i}: {a}\n{b}");
+    }
+}
+
+fn samples(
+    file: &str,
+    text: &str,
+    message: &str,
+    seed: u64,
+    count: usize,
+) -> (Decoder, Vec<Vec<u8>>) {
+    let file = compile(&[(file, text)]);
+    let index = file.messages().position(|m| m.name() == message).unwrap();
+    let descriptor = file.messages().nth(index).unwrap();
+    let decoder = Decoder::new(try_plan(&file, &[index as u32], &options()).unwrap());
+    let mut random = Seeded::new(seed);
+    let one = |_| differential::message(&mut random, &descriptor, 3, 5).encode_to_vec();
+    (decoder, (0..count).map(one).collect())
+}
+
+#[test]
+fn every_truncation_leaves_neighbours_unharmed() {
+    let text = include_str!("../../corpus/protobuf/test_messages_proto3.proto");
+    let (mut decoder, good) = samples("t.proto", text, "TestAllTypesProto3", 11, 3);
+    let cuts = good.iter().flat_map(|body| (0..body.len()).map(|n| body[..n].to_vec()));
+    neighbours_unharmed(&mut decoder, &good, cuts);
+}
+
+#[test]
+fn mutated_bytes_leave_neighbours_unharmed() {
+    let text = include_str!("../../corpus/event/orders.proto");
+    let (mut decoder, good) = samples("orders.proto", text, "Order", 12, 3);
+    let every = good.iter().flat_map(|body| {
+        (0..body.len() * 255).map(|n| {
+            let mut body = body.clone();
+            body[n / 255] ^= (n % 255 + 1) as u8;
+            body
+        })
+    });
+    neighbours_unharmed(&mut decoder, &good, every);
+}
+
+#[test]
+fn random_damage_to_messages_of_all_types_leaves_neighbours_unharmed() {
+    for (file, text, message) in [
+        (
+            "t3.proto",
+            include_str!("../../corpus/protobuf/test_messages_proto3.proto"),
+            "TestAllTypesProto3",
+        ),
+        (
+            "t2.proto",
+            include_str!("../../corpus/protobuf/test_messages_proto2.proto"),
+            "TestAllTypesProto2",
+        ),
+    ] {
+        let (mut decoder, good) = samples(file, text, message, 13, 8);
+        let mut random = Seeded::new(14);
+        let damaged: Vec<Vec<u8>> = (0..600)
+            .map(|_| {
+                let mut body = good[random.below(8) as usize].clone();
+                for _ in 0..1 + random.below(4) {
+                    let at = random.below(body.len() as u64) as usize;
+                    match random.below(3) {
+                        0 => body[at] = random.next_u64() as u8,
+                        1 => drop(body.remove(at)),
+                        _ => body.insert(at, random.next_u64() as u8),
+                    }
+                }
+                body
+            })
+            .collect();
+        neighbours_unharmed(&mut decoder, &good, damaged.into_iter());
+    }
+}
+
+#[test]
+fn malformed_wire_is_rejected_by_its_cause() {
+    let file = proto3(
+        "message M { int32 a = 1; string b = 2; repeated M c = 3; S s = 4; } message S { string x = 1; }",
+    );
+    let mut decoder = decoder(&file);
+    let cases: &[(&[u8], &str)] = &[
+        (&[0x12, 0x05, b'a'], "FB0201"),
+        (&[0x12, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01], "FB0201"),
+        (&[0x08, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01], "FB0201"),
+        (&[0x00, 0x01], "FB0201"),
+        (&[0x0e], "FB0201"),
+        (&[0x0f], "FB0201"),
+        (&[0x0c], "FB0201"),
+        (&[0x2b, 0x08, 0x01], "FB0201"),
+        (&[0x2b, 0x34], "FB0201"),
+        (&[0xf8, 0xff, 0xff, 0xff, 0xff, 0x01, 0x00], "FB0201"),
+        (&[0x12, 0x02, 0xc3, 0x28], "FB0202"),
+        (&[0x22, 0x04, 0x0a, 0x02, 0xc3, 0x28], "FB0202"),
+    ];
+    for (body, code) in cases {
+        let reject = decoder.append(body).unwrap_err();
+        assert_eq!(reject.code.id, *code, "{body:02x?}: {reject}");
+    }
+    let reject = decoder.append(cases[11].0).unwrap_err();
+    assert!(reject.message.contains("field `s.x`"), "{reject}");
+    assert_eq!(decoder.rows(), 0);
+}
+
+/// A message in itself `depth` times, by a length-delimited field of this tag.
+fn nested(tag: u8, depth: usize) -> Vec<u8> {
+    (0..depth).fold(Vec::new(), |inner, _| {
+        let mut out = vec![tag];
+        prost_reflect::prost::encoding::encode_varint(inner.len() as u64, &mut out);
+        out.extend(inner);
+        out
+    })
+}
+
+#[test]
+fn nesting_deeper_than_the_limit_is_rejected_on_known_and_unknown_paths() {
+    let text = include_str!("../../corpus/protobuf/test_messages_proto2.proto");
+    let (mut decoder, _) = samples("t2.proto", text, "TestAllTypesProto2", 1, 0);
+    // recursive_message = 27, which is kept as JSON from the first level on.
+    let recursive = |depth: usize| {
+        (0..depth).fold(Vec::new(), |inner: Vec<u8>, _| {
+            let mut out = vec![0xda, 0x01];
+            prost_reflect::prost::encoding::encode_varint(inner.len() as u64, &mut out);
+            out.extend(inner);
+            out
+        })
+    };
+    decoder.append(&recursive(100)).unwrap();
+    assert_eq!(decoder.append(&recursive(101)).unwrap_err().code.id, "FB0203");
+    assert_eq!(decoder.append(&recursive(20_000)).unwrap_err().code.id, "FB0203");
+    for depth in [101, 1_000_000] {
+        // Group of the unknown number 15, in itself.
+        let groups = [vec![0x7b; depth], vec![0x7c; depth]].concat();
+        assert_eq!(decoder.append(&groups).unwrap_err().code.id, "FB0203");
+    }
+    // Structs, lists and values of google.protobuf.Struct.
+    let list = proto3("message M { L l = 1; } message L { repeated L l = 1; }");
+    let mut json = Decoder::new(plan(&list, &options()));
+    json.append(&nested(0x0a, 90)).unwrap();
+    assert_eq!(json.append(&nested(0x0a, 5_000)).unwrap_err().code.id, "FB0203");
+}
+
+#[test]
+fn record_that_makes_too_many_nodes_or_bytes_is_rejected() {
+    // Ten million empty sub-messages in 20 MB; each would be a row of eight columns.
+    let file = proto3("message M { repeated S s = 1; repeated E e = 2; map<int32, S> m = 3; }
+        message S { int64 a = 1; int64 b = 2; int64 c = 3; int64 d = 4; string e = 5; string f = 6; double g = 7; double h = 8; }
+        enum E { A_RATHER_LONG_NAME_FOR_A_SYMBOL_THAT_TAKES_ONE_BYTE_ON_THE_WIRE = 0; }");
+    let mut small = Options { limits: Limits { nodes: 1_000, ..Limits::default() }, ..options() };
+    let bomb = [0x0a, 0x00].repeat(2_000);
+    let mut decoder = Decoder::new(plan(&file, &small));
+    assert_eq!(decoder.append(&bomb).unwrap_err().code.id, "FB0204");
+    decoder.append(&bomb[..1_000]).unwrap();
+
+    small.limits = Limits { decoded_bytes: 10_000, ..Limits::default() };
+    let mut decoder = Decoder::new(plan(&file, &small));
+    // 64 times its size is allowed, but an element takes more than 32 bytes for each of its two.
+    decoder.append(&[0x0a, 0x00].repeat(100)).unwrap();
+    let packed = [vec![0x12, 0x80, 0x10], vec![0; 2_048]].concat();
+    assert_eq!(decoder.append(&packed).unwrap_err().code.id, "FB0204");
+    let batch = decoder.finish();
+    assert_eq!(batch.num_rows(), 1);
+}
+
+#[test]
+fn decoder_counts_rows_and_bytes_and_starts_anew() {
+    let file = proto3("message M { string a = 1; repeated int32 b = 2; }");
+    let mut decoder = decoder(&file);
+    assert_eq!(root(&file).full_name(), decoder.plan().record_name);
+    for _ in 0..10 {
+        decoder.append(&[0x0a, 0x03, b'a', b'b', b'c', 0x12, 0x02, 1, 2]).unwrap();
+    }
+    assert_eq!(decoder.rows(), 10);
+    assert!((100..1_000).contains(&decoder.bytes()), "{}", decoder.bytes());
+    assert_eq!(decoder.finish().num_rows(), 10);
+    assert_eq!((decoder.rows(), decoder.bytes()), (0, 0));
+    assert_eq!(decoder.finish().num_rows(), 0);
+}
+
+#[test]
+fn oneof_that_switches_without_end_is_rejected() {
+    let wide: String = (1..=200).map(|n| format!("int64 f{n} = {n};")).collect();
+    let file = proto3(&format!(
+        "message M {{ oneof o {{ Wide a = 1; int32 b = 2; }} }} message Wide {{ {wide} }}"
+    ));
+    let limits = Limits { decoded_bytes: 1 << 20, ..Limits::default() };
+    let mut decoder = Decoder::new(plan(&file, &Options { limits, ..options() }));
+    let switch = [0x0a, 0x00, 0x10, 0x01];
+    decoder.append(&switch.repeat(100)).unwrap();
+    assert_eq!(decoder.append(&switch.repeat(10_000)).unwrap_err().code.id, "FB0204");
+}
+
+#[test]
+fn types_that_all_hold_each_other_are_refused_whatever_recursion_becomes() {
+    let fields: String = (0..12).map(|n| format!("T{n} f{n} = {};", n + 1)).collect();
+    let types: String = (0..12).map(|n| format!("message T{n} {{ {fields} }}")).collect();
+    let file = proto3(&types);
+    for recursion in [Recursion::Json, Recursion::Bytes, Recursion::Drop] {
+        let mut options = options();
+        options.value.recursion = recursion;
+        assert_eq!(try_plan(&file, &[0], &options).unwrap_err().code.id, "FB0208", "{recursion:?}");
+    }
+}

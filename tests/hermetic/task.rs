@@ -1,0 +1,179 @@
+//! The task of one Kafka partition, answered by hand: what a certain order of answers comes to.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+use bytes::Bytes;
+use forebay::clock::Now;
+use forebay::config::{self, Config};
+use forebay::error::{Code, Fault, Kind};
+use forebay::pipeline::effects::{Effects, Shared};
+use forebay::pipeline::lanes::Output;
+use forebay::pipeline::task::{Action, Event, Task};
+use forebay::position::{OffsetRange, TopicPartition};
+use forebay::record::{RecordBatch, TimestampType};
+use forebay::registry::compile::compile;
+use forebay::registry::{self, Language, Lookup};
+use forebay::store::{Chance, Handle, Memory, Staged, Store};
+use forebay::wire::SchemaRef;
+
+static FAULT: Code = Code { id: "FB0998", kind: Kind::Halt, title: "t", help: "h" };
+const ID: SchemaRef = SchemaRef::Id(1);
+
+fn config(commit: &str) -> Config {
+    let text = format!(
+        "pipeline: t\nsource: {{ brokers: 'x:1', topics: [rows] }}\n\
+         registry: {{ url: 'http://x', unknown_id_grace: 2s }}\n\
+         sink: {{ url: 's3://bucket/root' }}\ncommit: {{ {commit} }}\n"
+    );
+    Config::parse(&text, "t.yaml", &config::Process).unwrap()
+}
+
+fn task(commit: &str, generation: u64) -> Task {
+    let pipeline = config(commit).pipeline;
+    let partitioner = forebay::pipeline::partitioner(&pipeline).unwrap();
+    let settings = Arc::new(forebay::pipeline::settings(&pipeline, partitioner, 1 << 20, 1));
+    Task::new(settings, TopicPartition::new("rows", 0), generation)
+}
+
+fn records(count: i64) -> Event {
+    let mut batch = RecordBatch::new(TopicPartition::new("rows", 0), 0);
+    for offset in 0..count {
+        let value = [0, 0, 0, 0, 1, 0, 0x08, offset as u8];
+        let none = std::iter::empty();
+        batch.push(offset, None, TimestampType::CreateTime, None, Some(&value), none);
+    }
+    Event::Records(batch)
+}
+
+fn known() -> registry::Found {
+    let text = "syntax = \"proto3\"; message Row { int64 n = 1; }";
+    Ok(Arc::new(compile(1, Language::Protobuf, text, &[]).unwrap()))
+}
+
+fn at(mono_ms: u64) -> Now {
+    Now { wall_ms: mono_ms as i64, mono_ms }
+}
+
+/// Steps, and answers staging, publishing and commits with success until nothing is asked any more.
+fn settle(task: &mut Task, event: Event, now: Now) -> Vec<Action> {
+    let (mut events, mut seen) = (VecDeque::from([event]), Vec::new());
+    while let Some(event) = events.pop_front() {
+        let mut out = Vec::new();
+        task.step(event, now, &mut out);
+        for action in &out {
+            match action {
+                Action::Store(Output::End { file, key, .. }) => {
+                    let handle = Handle::Local { name: "n".into(), inode: 1, mtime_ns: 1 };
+                    events.push_back(Event::Staged(
+                        *file,
+                        Ok(Staged { key: key.clone(), bytes: 1, handle }),
+                    ));
+                }
+                Action::Publish { commit, .. } => events.push_back(Event::Published(*commit)),
+                Action::CommitOffset { commit, .. } => {
+                    events.push_back(Event::OffsetCommitted(*commit))
+                }
+                _ => {}
+            }
+        }
+        seen.extend(out);
+    }
+    seen
+}
+
+#[test]
+fn commit_rows_three_gives_commits_of_three_records() {
+    let mut task = task("interval: 1h, rows: 3", 1);
+    let mut seen = settle(&mut task, Event::Started { offset: 0, stop_at: Some(11) }, at(0));
+    seen.extend(settle(&mut task, records(11), at(1)));
+    seen.extend(settle(&mut task, Event::Schema(ID, known()), at(2)));
+    let ranges: Vec<OffsetRange> = seen
+        .iter()
+        .filter_map(|a| match a {
+            Action::Committed { range, files: 1 } => Some(*range),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(ranges, [(0, 3), (3, 6), (6, 9), (9, 11)].map(|(a, b)| OffsetRange::new(a, b)));
+    assert!(matches!(seen.last(), Some(Action::Finished)));
+}
+
+#[test]
+fn registry_back_after_longer_than_the_grace_does_not_reject_at_its_first_answer() {
+    let fault = || Fault::new(&FAULT, "x");
+    let mut task = task("interval: 1h", 1);
+    settle(&mut task, Event::Started { offset: 0, stop_at: None }, at(0));
+    settle(&mut task, records(1), at(0));
+    settle(&mut task, Event::Schema(ID, Err(Lookup::Unavailable(fault()))), at(60_000));
+    let seen = settle(&mut task, Event::Schema(ID, Err(Lookup::Unknown(fault()))), at(60_100));
+    assert!(seen.iter().any(|a| matches!(a, Action::Ask { .. })), "{seen:?}");
+    assert_eq!(task.waits_for(), Some(ID));
+    settle(&mut task, Event::Schema(ID, known()), at(60_200));
+    assert_eq!(task.waits_for(), None);
+    assert_eq!(task.take_counters().rejects.len(), 0);
+}
+
+#[test]
+fn unknown_for_the_whole_grace_is_a_reject() {
+    let fault = || Fault::new(&FAULT, "x");
+    let mut task = task("interval: 1h", 1);
+    settle(&mut task, Event::Started { offset: 0, stop_at: None }, at(0));
+    settle(&mut task, records(1), at(0));
+    for now in [0, 1_000, 1_999] {
+        settle(&mut task, Event::Schema(ID, Err(Lookup::Unknown(fault()))), at(now));
+        assert_eq!(task.waits_for(), Some(ID), "at {now}");
+    }
+    settle(&mut task, Event::Schema(ID, Err(Lookup::Unknown(fault()))), at(2_000));
+    assert_eq!(task.take_counters().rejects.values().sum::<u64>(), 1);
+    // Once the refusal has run out, one more "no" is enough.
+    settle(&mut task, records(2), at(9_000));
+    assert_eq!(task.waits_for(), Some(ID));
+    settle(&mut task, Event::Schema(ID, Err(Lookup::Unknown(fault()))), at(9_001));
+    assert_eq!(task.take_counters().rejects.values().sum::<u64>(), 1);
+}
+
+#[test]
+fn late_unknown_answer_leaves_a_known_schema_alone() {
+    let mut task = task("interval: 1h", 1);
+    settle(&mut task, Event::Started { offset: 0, stop_at: None }, at(0));
+    settle(&mut task, records(1), at(0));
+    settle(&mut task, Event::Schema(ID, known()), at(1));
+    let late = Event::Schema(ID, Err(Lookup::Unknown(Fault::new(&FAULT, "x"))));
+    assert!(settle(&mut task, late, at(2)).is_empty());
+}
+
+#[test]
+fn refused_publish_of_an_earlier_assignment_stops_nothing() {
+    let mut task = task("interval: 1h", 2);
+    settle(&mut task, Event::Started { offset: 0, stop_at: None }, at(0));
+    let late = Event::NotPublished(1 << 32, Fault::new(&FAULT, "x"));
+    assert!(settle(&mut task, late, at(1)).is_empty());
+    assert!(task.wants_input());
+}
+
+#[test]
+fn bytes_for_an_upload_that_failed_do_not_count_for_ever() {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let memory = Memory::new(1, 1 << 20, Chance { before_one_in: 1, after_one_in: 0 });
+    let shared = Arc::new(Shared::new(Store::memory(memory)));
+    let registry =
+        Arc::new(registry::Client::new(&config("interval: 1h").pipeline.registry).unwrap());
+    let (sender, answers) = channel();
+    let sender = std::sync::Mutex::new(sender);
+    let answer = Arc::new(move |_, event| sender.lock().unwrap().send(event).unwrap());
+    let mut effects = Effects::new(runtime.handle().clone(), registry, shared.clone(), answer);
+    let tp = TopicPartition::new("rows", 0);
+    let part =
+        || Output::Part { file: 1, key: "k.parquet".into(), bytes: Bytes::from_static(&[7; 100]) };
+    effects.store(&tp, part());
+    let answer = answers.recv_timeout(Duration::from_secs(30)).unwrap();
+    assert!(matches!(answer, Event::Staged(1, Err(_))), "{answer:?}");
+    assert_eq!(shared.uploading.load(Ordering::Relaxed), 0);
+    effects.store(&tp, part());
+    assert_eq!(shared.uploading.load(Ordering::Relaxed), 0);
+}
