@@ -1,0 +1,48 @@
+//! Apicurio Registry through its Confluent-compatible interface.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::fetch;
+use super::supervisor::{Order, Supervisor};
+
+/// The newest that runs on Java 17.
+const VERSION: &str = "3.0.9";
+
+pub fn install() -> Result<PathBuf, String> {
+    fetch::install(&format!("apicurio-{VERSION}"), |dir| {
+        let artifact = format!("-Dartifact=io.apicurio:apicurio-registry-app:{VERSION}:tar.gz:all");
+        fetch::run(fetch::maven(dir).args(["dependency:copy", &artifact, "-DoutputDirectory=."]))?;
+        let archive = format!("apicurio-registry-app-{VERSION}-all.tar.gz");
+        fetch::run(Command::new("tar").current_dir(dir).args(["xzf", &archive]))?;
+        std::fs::remove_file(dir.join(archive)).map_err(|e| e.to_string())
+    })
+}
+
+pub fn launch(
+    supervisor: &mut Supervisor,
+    home: &Path,
+    port: u16,
+    logs: &Path,
+) -> Result<String, String> {
+    let args = [
+        "-Xmx384m",
+        "-XX:TieredStopAtLevel=1",
+        "-XX:+UseSerialGC",
+        "-Dquarkus.http.host=127.0.0.1",
+        &format!("-Dquarkus.http.port={port}"),
+        "-Dapicurio.storage.kind=sql",
+        "-Dapicurio.storage.sql.kind=h2",
+        "-Dapicurio.ccompat.max-subjects=100000",
+        "-jar",
+        &format!("apicurio-registry-app-{VERSION}-runner.jar"),
+    ];
+    supervisor.order(&Order {
+        program: "java".into(),
+        args: args.map(String::from).into(),
+        env: vec![],
+        dir: home.into(),
+        log: logs.join("apicurio.log"),
+    })?;
+    Ok(format!("http://127.0.0.1:{port}/apis/ccompat/v7"))
+}
