@@ -1,5 +1,5 @@
 //! Protobuf bodies → columns: the 16-field order event, in batches of 8,192 rows, beside prost-reflect (to
-//! its `DynamicMessage`) and ptars-core (to Arrow), in one run.
+//! its `DynamicMessage`) and ptars-core (to Arrow), in one run; then to a gzip Parquet file.
 #![allow(clippy::unwrap_used)]
 
 use std::hint::black_box;
@@ -12,6 +12,9 @@ use forebay::decode::{Decoder, Options, Plan};
 use forebay::registry::{Language, Parsed, Schema};
 use prost_reflect::prost::Message;
 use prost_reflect::{DynamicMessage, FileDescriptor, MessageDescriptor, Value};
+
+#[path = "../tests/support/gzip_file.rs"]
+mod gzip_file;
 
 const ROWS: usize = 8_192;
 
@@ -110,6 +113,26 @@ fn decode(c: &mut Criterion) {
             for body in &bodies {
                 black_box(DynamicMessage::decode(message.clone(), body.as_slice()).unwrap());
             }
+        });
+    });
+    group.finish();
+
+    // The same with the file: decode and encode, as a pipeline with one lane does.
+    let mut group = c.benchmark_group("protobuf orders to gzip Parquet");
+    group.throughput(Throughput::Elements((ROWS * gzip_file::BATCHES) as u64)).sample_size(10);
+    group.bench_function("forebay", |b| {
+        b.iter(|| {
+            gzip_file::ours(|| {
+                bodies.iter().for_each(|body| ours.append(body).unwrap());
+                ours.finish()
+            })
+        });
+    });
+    group.bench_function("ptars-core and ArrowWriter", |b| {
+        b.iter(|| {
+            gzip_file::stock(|| {
+                ptars_core::binary_array_to_record_batch_direct(&array, &message, &config).unwrap()
+            })
         });
     });
     group.finish();

@@ -1,5 +1,5 @@
 //! Avro bodies → columns: the 16-field order event, in batches of 8,192 rows, beside apache-avro (to its
-//! `Value`) and arrow-avro (to Arrow), in one run.
+//! `Value`) and arrow-avro (to Arrow), in one run; then to a gzip Parquet file.
 #![allow(clippy::unwrap_used)]
 
 use std::hint::black_box;
@@ -13,6 +13,9 @@ use forebay::clock::Seeded;
 use forebay::config::{self, Reader};
 use forebay::decode::{Decoder, Options, Plan};
 use forebay::registry::{self, Language, Parsed};
+
+#[path = "../tests/support/gzip_file.rs"]
+mod gzip_file;
 
 const ROWS: usize = 8_192;
 const SCHEMA: &str = include_str!("../tests/corpus/event/orders.avsc");
@@ -120,6 +123,29 @@ fn decode(c: &mut Criterion) {
             for body in &bodies {
                 black_box(reader.read_value(&mut body.as_slice()).unwrap());
             }
+        });
+    });
+    group.finish();
+
+    // The same with the file: decode and encode, as a pipeline with one lane does.
+    let mut group = c.benchmark_group("avro orders to gzip Parquet");
+    group.throughput(Throughput::Elements((ROWS * gzip_file::BATCHES) as u64)).sample_size(10);
+    group.bench_function("forebay", |b| {
+        b.iter(|| {
+            gzip_file::ours(|| {
+                bodies.iter().for_each(|body| ours.append(body).unwrap());
+                ours.finish()
+            })
+        });
+    });
+    group.bench_function("arrow-avro and ArrowWriter", |b| {
+        b.iter(|| {
+            gzip_file::stock(|| {
+                for body in &bodies {
+                    theirs.decode(body).unwrap();
+                }
+                theirs.flush().unwrap().unwrap()
+            })
         });
     });
     group.finish();
