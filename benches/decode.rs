@@ -78,8 +78,10 @@ fn decode(c: &mut Criterion) {
     let file = orders();
     let message = file.messages().next().unwrap();
     let mut random = Seeded::new(1);
-    let bodies: Vec<Vec<u8>> =
-        (0..ROWS).map(|number| order(&mut random, &message, number as i64)).collect();
+    let all: Vec<Vec<u8>> = (0..ROWS * gzip_file::BATCHES)
+        .map(|number| order(&mut random, &message, number as i64))
+        .collect();
+    let bodies = &all[..ROWS];
 
     let mut group = c.benchmark_group("protobuf orders");
     group.throughput(Throughput::Elements(ROWS as u64));
@@ -98,7 +100,7 @@ fn decode(c: &mut Criterion) {
         });
     });
 
-    let array = BinaryArray::from_iter_values(&bodies);
+    let array = BinaryArray::from_iter_values(bodies);
     let config = ptars_core::PtarsConfig::new();
     group.bench_function("ptars-core", |b| {
         b.iter(|| {
@@ -110,7 +112,7 @@ fn decode(c: &mut Criterion) {
     group.sample_size(20);
     group.bench_function("prost-reflect, values only", |b| {
         b.iter(|| {
-            for body in &bodies {
+            for body in bodies {
                 black_box(DynamicMessage::decode(message.clone(), body.as_slice()).unwrap());
             }
         });
@@ -122,16 +124,18 @@ fn decode(c: &mut Criterion) {
     group.throughput(Throughput::Elements((ROWS * gzip_file::BATCHES) as u64)).sample_size(10);
     group.bench_function("forebay", |b| {
         b.iter(|| {
-            gzip_file::ours(|| {
-                bodies.iter().for_each(|body| ours.append(body).unwrap());
+            gzip_file::ours(|batch| {
+                all[batch * ROWS..][..ROWS].iter().for_each(|body| ours.append(body).unwrap());
                 ours.finish()
             })
         });
     });
+    let arrays: Vec<BinaryArray> = all.chunks(ROWS).map(BinaryArray::from_iter_values).collect();
     group.bench_function("ptars-core and ArrowWriter", |b| {
         b.iter(|| {
-            gzip_file::stock(|| {
-                ptars_core::binary_array_to_record_batch_direct(&array, &message, &config).unwrap()
+            gzip_file::stock(|batch| {
+                let array = &arrays[batch];
+                ptars_core::binary_array_to_record_batch_direct(array, &message, &config).unwrap()
             })
         });
     });

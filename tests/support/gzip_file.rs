@@ -13,15 +13,16 @@ use parquet::file::properties::WriterProperties;
 /// Batches of one file.
 pub const BATCHES: usize = 16;
 
-/// Bytes of the file that `batch`, called [`BATCHES`] times, fills.
-pub fn ours(mut batch: impl FnMut() -> RecordBatch) -> u64 {
+/// Bytes of the file that `batch` fills, called with `0..BATCHES`. Batches must differ: repeated values
+/// flatter dictionaries.
+pub fn ours(mut batch: impl FnMut(usize) -> RecordBatch) -> u64 {
     let encoding =
         Encoding { compression: Compression::Gzip, level: Some(6), readers: vec![Reader::Duckdb] };
-    let first = batch();
+    let first = batch(0);
     let mut file = ParquetFile::new(first.schema(), &encoding).unwrap();
     file.write(&first).unwrap();
-    for _ in 1..BATCHES {
-        file.write(&batch()).unwrap();
+    for number in 1..BATCHES {
+        file.write(&batch(number)).unwrap();
     }
     let provenance = Provenance {
         pipeline: "bench".into(),
@@ -37,14 +38,14 @@ pub fn ours(mut batch: impl FnMut() -> RecordBatch) -> u64 {
 }
 
 /// The same by parquet's writer with its defaults and gzip level 6.
-pub fn stock(mut batch: impl FnMut() -> RecordBatch) -> u64 {
+pub fn stock(mut batch: impl FnMut(usize) -> RecordBatch) -> u64 {
     let codec = Codec::GZIP(GzipLevel::try_new(6).unwrap());
     let properties = WriterProperties::builder().set_compression(codec).build();
-    let first = batch();
+    let first = batch(0);
     let mut writer = ArrowWriter::try_new(Vec::new(), first.schema(), Some(properties)).unwrap();
     writer.write(&first).unwrap();
-    for _ in 1..BATCHES {
-        writer.write(&batch()).unwrap();
+    for number in 1..BATCHES {
+        writer.write(&batch(number)).unwrap();
     }
     writer.into_inner().unwrap().len() as u64
 }
