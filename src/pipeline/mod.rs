@@ -13,6 +13,7 @@ pub mod intake;
 pub mod task;
 pub mod effects;
 pub mod watch;
+pub mod worker;
 pub mod threads;
 pub mod simulated;
 
@@ -44,7 +45,7 @@ pub static CODES: &[&Code] = &[
     &intake::TOO_LARGE,
     &intake::FORMAT,
     &intake::PLAN,
-    &threads::PANIC,
+    &worker::PANIC,
 ];
 
 /// Bytes that librdkafka may hold unread of one Kafka partition.

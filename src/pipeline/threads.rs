@@ -1,7 +1,7 @@
 //! The production driver: one thread polls Kafka, workers step tasks, the runtime does the rest.
 //!
-//! Owns: threads, channels, timers, the dealing of Kafka partitions to workers, leaving.
-//! Does not own: what a record comes to (`task`), effects (`effects`).
+//! Owns: the poll loop, channels, the dealing of Kafka partitions to workers, offset commits, leaving.
+//! Does not own: what a record comes to (`task`), stepping tasks (`worker`), effects (`effects`).
 //! Bounded by: `Gauge`, which says how many raw bytes a Kafka partition has under way; the poll loop
 //! never waits for a worker.
 //!
@@ -12,17 +12,17 @@
 //! ```
 
 use std::collections::HashMap;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use crate::clock::System;
-use crate::error::{Code, Fault, Kind};
+use crate::error::Fault;
 use crate::pipeline::effects::{Effects, Shared};
-use crate::pipeline::task::{Action, Event, Settings, Task};
+use crate::pipeline::task::{Event, Settings};
 use crate::pipeline::watch::Watch;
+use crate::pipeline::worker::{Asks, Gauge, ToSource, ToWorker, Worker};
 use crate::position::{Offset, TopicPartition};
 use crate::registry;
 use crate::source::{self, Source, StartAt};
@@ -30,8 +30,6 @@ use crate::telemetry::Phase;
 
 /// Longest wait of the poll loop; also how late an offset commit may start.
 const POLL_WAIT: Duration = Duration::from_millis(20);
-/// How often tasks look at their timers.
-const TICK: Duration = Duration::from_millis(100);
 /// Raw bytes that every Kafka partition may have under way, whatever the others hold: at least and at
 /// most, and in between its part of the budget.
 const GUARANTEED_BYTES: (usize, usize) = (1 << 20, 6 << 20);
@@ -41,13 +39,6 @@ const PARTITION_BYTES: usize = 24 << 20;
 const AGAIN_MS: u64 = 1_000;
 /// How often the ends of the logs are looked at.
 const ENDS_MS: u64 = 250;
-
-pub static PANIC: Code = Code {
-    id: "FB0916",
-    kind: Kind::Bug,
-    title: "the worker of a Kafka partition panicked",
-    help: "Report it with the log lines before it. The Kafka partition stops at its last commit, nothing is lost; the others go on.",
-};
 
 /// How a run is asked to end. Levels only rise.
 #[derive(Debug, Default)]
@@ -87,6 +78,18 @@ pub struct Run<S> {
     pub shutdown_timeout: Duration,
 }
 
+impl<S> Run<S> {
+    /// The world as a worker sees it; answers come back through its own channel.
+    fn effects(&self, to_worker: Sender<ToWorker>) -> Effects {
+        let answer = move |tp, event| {
+            // A worker that is gone needs no answer.
+            let _ = to_worker.send(ToWorker::Task(tp, event));
+        };
+        let (runtime, registry) = (self.runtime.clone(), self.registry.clone());
+        Effects::new(runtime, registry, self.shared.clone(), Arc::new(answer))
+    }
+}
+
 /// `memory.limit`, divided.
 #[derive(Debug, Clone, Copy)]
 pub struct Budget {
@@ -117,41 +120,6 @@ pub struct Ended {
     pub dropped: bool,
 }
 
-/// Raw bytes of one Kafka partition under way, and whether it wants more.
-#[derive(Debug, Default)]
-struct Gauge {
-    under_way: AtomicUsize,
-    wants: AtomicBool,
-}
-
-enum ToWorker {
-    Assign {
-        partition: TopicPartition,
-        gauge: Arc<Gauge>,
-        generation: u64,
-        started: Event,
-    },
-    Task(TopicPartition, Event),
-    Remove(TopicPartition),
-    /// Bytes one task may hold from now on.
-    Share(usize),
-    Quit,
-}
-
-/// What the task of one assignment asks of the poll loop.
-struct ToSource {
-    partition: TopicPartition,
-    generation: u64,
-    what: Asks,
-}
-
-enum Asks {
-    CommitOffset { commit: u64, offset: Offset },
-    Seek { offset: Offset, after_ms: u64 },
-    Finished,
-    Stopped(Fault),
-}
-
 /// An offset to commit.
 struct Commit {
     partition: TopicPartition,
@@ -169,7 +137,13 @@ pub fn run<S: Source>(run: Run<S>) -> Ended {
     let (workers, threads): (Vec<_>, Vec<_>) = (0..run.workers.max(1))
         .map(|_| {
             let (sender, receiver) = channel();
-            let worker = Worker::new(&run, sender.clone(), to_source.clone());
+            let worker = Worker::new(
+                run.settings.clone(),
+                run.effects(sender.clone()),
+                to_source.clone(),
+                run.watch.clone(),
+                run.clock,
+            );
             (sender, std::thread::spawn(move || worker.run(receiver)))
         })
         .unzip();
@@ -219,7 +193,7 @@ struct Partition {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Flowing,
-    /// Asked to finish; the flag says if the group wants it back.
+    /// Asked to seal, publish and commit.
     Finishing,
     Finished,
     Stopped,
@@ -592,154 +566,5 @@ impl<S: Source> Poller<S> {
             // A worker only ends after this side has dropped its sender.
             let _ = self.workers[partition.worker].send(message(partition));
         }
-    }
-}
-
-/// One worker thread: the tasks of some Kafka partitions.
-struct Worker {
-    settings: Arc<Settings>,
-    effects: Effects,
-    to_source: Sender<ToSource>,
-    watch: Arc<Watch>,
-    clock: System,
-    tasks: HashMap<TopicPartition, Slot>,
-    share: usize,
-}
-
-struct Slot {
-    task: Task,
-    gauge: Arc<Gauge>,
-    generation: u64,
-    /// Raw bytes the task held after its last step.
-    held: usize,
-}
-
-impl Worker {
-    fn new<S>(run: &Run<S>, to_self: Sender<ToWorker>, to_source: Sender<ToSource>) -> Self {
-        let answer = move |tp, event| {
-            // A worker that is gone needs no answer.
-            let _ = to_self.send(ToWorker::Task(tp, event));
-        };
-        Self {
-            settings: run.settings.clone(),
-            effects: Effects::new(
-                run.runtime.clone(),
-                run.registry.clone(),
-                run.shared.clone(),
-                Arc::new(answer),
-            ),
-            to_source,
-            watch: run.watch.clone(),
-            clock: run.clock,
-            tasks: HashMap::new(),
-            share: usize::MAX,
-        }
-    }
-
-    fn run(mut self, inbox: Receiver<ToWorker>) {
-        let mut ticked_ms = 0;
-        loop {
-            match inbox.recv_timeout(TICK) {
-                Ok(ToWorker::Quit) | Err(RecvTimeoutError::Disconnected) => return,
-                Ok(message) => self.message(message),
-                Err(RecvTimeoutError::Timeout) => {}
-            }
-            let now = self.clock.now().mono_ms;
-            if now.saturating_sub(ticked_ms) >= TICK.as_millis() as u64 {
-                ticked_ms = now;
-                let all: Vec<TopicPartition> = self.tasks.keys().cloned().collect();
-                all.iter().for_each(|tp| self.step(tp, Event::Tick));
-            }
-        }
-    }
-
-    fn message(&mut self, message: ToWorker) {
-        match message {
-            ToWorker::Assign { partition, gauge, generation, started } => {
-                let mut task = Task::new(self.settings.clone(), partition.clone(), generation);
-                task.set_share(self.share);
-                self.tasks.insert(partition.clone(), Slot { task, gauge, generation, held: 0 });
-                self.step(&partition, started);
-            }
-            ToWorker::Task(partition, event) => self.step(&partition, event),
-            ToWorker::Remove(partition) => {
-                self.tasks.remove(&partition);
-            }
-            ToWorker::Share(bytes) => {
-                self.share = bytes;
-                self.tasks.values_mut().for_each(|s| s.task.set_share(bytes));
-            }
-            ToWorker::Quit => {}
-        }
-    }
-
-    /// Steps one task. A panic in it stops its Kafka partition; the others of this worker go on.
-    fn step(&mut self, partition: &TopicPartition, event: Event) {
-        let step = AssertUnwindSafe(|| self.step_task(partition, event));
-        if std::panic::catch_unwind(step).is_err() {
-            // What the task holds may be half changed: it goes as a whole.
-            let Some(slot) = self.tasks.remove(partition) else { return };
-            slot.gauge.under_way.store(0, Ordering::Relaxed);
-            self.effects.forget(partition);
-            let fault = Fault::new(
-                &PANIC,
-                format!("{partition}: a panic, an answer required; see the log"),
-            );
-            self.tell(partition, slot.generation, Asks::Stopped(fault));
-        }
-    }
-
-    fn step_task(&mut self, partition: &TopicPartition, event: Event) {
-        let Some(slot) = self.tasks.get_mut(partition) else {
-            if let Event::Staged(_, Ok(staged)) = event {
-                self.effects.discard(partition, Vec::new(), vec![staged]);
-            }
-            return;
-        };
-        let generation = slot.generation;
-        let incoming = match &event {
-            Event::Records(batch) => batch.bytes(),
-            _ => 0,
-        };
-        let mut actions = Vec::new();
-        slot.task.step(event, self.clock.now(), &mut actions);
-        let held = slot.task.raw_bytes();
-        slot.gauge
-            .under_way
-            .fetch_sub((slot.held + incoming).saturating_sub(held), Ordering::Relaxed);
-        slot.gauge.wants.store(slot.task.wants_input(), Ordering::Relaxed);
-        slot.held = held;
-        self.watch.stepped(partition, &mut slot.task);
-        for action in actions {
-            self.act(partition, generation, action);
-        }
-    }
-
-    fn act(&mut self, tp: &TopicPartition, generation: u64, action: Action) {
-        let partition = tp.clone();
-        match action {
-            Action::Ask { schema, after_ms } => self.effects.ask(partition, schema, after_ms),
-            Action::Store(output) => self.effects.store(tp, output),
-            Action::Discard { files, staged } => self.effects.discard(tp, files, staged),
-            Action::Publish { commit, files } => self.effects.publish(partition, commit, files),
-            Action::CommitOffset { commit, offset } => {
-                self.tell(tp, generation, Asks::CommitOffset { commit, offset });
-            }
-            Action::Committed { range, files } => {
-                tracing::debug!("{tp}: committed {range}, {files} files");
-                self.watch.committed(tp, range);
-            }
-            Action::Seek { offset, after_ms, why } => {
-                tracing::warn!("{tp} goes back to offset {offset} in {after_ms} ms: {why}");
-                self.tell(tp, generation, Asks::Seek { offset, after_ms });
-            }
-            Action::Finished => self.tell(tp, generation, Asks::Finished),
-            Action::Stopped(fault) => self.tell(tp, generation, Asks::Stopped(fault)),
-        }
-    }
-
-    fn tell(&self, partition: &TopicPartition, generation: u64, what: Asks) {
-        // The source thread is gone only when the run is over.
-        let _ = self.to_source.send(ToSource { partition: partition.clone(), generation, what });
     }
 }
