@@ -13,6 +13,10 @@ use super::{
 
 /// Puts that meet at one key.
 const RACERS: usize = 8;
+/// What the probe's keys start with; an id from [`clock::fresh_id`] follows.
+const SCRATCH: &str = "_forebay/probe-";
+/// Age at which a probe's objects are nobody's any more, in ms.
+const LEFTOVER_MS: u64 = 3_600_000;
 
 /// What was found.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -65,8 +69,10 @@ pub fn iam_actions() -> &'static [Permission] {
 /// See [`Store::probe`].
 pub async fn probe(store: &Store) -> Probe {
     let store = store.trying(BRIEFLY);
-    let base = format!("_forebay/probe-{}", clock::fresh_id());
+    let id = clock::fresh_id();
+    let base = format!("{SCRATCH}{id}");
     let mut probe = Probe::default();
+    remove_leftovers(&store, &id).await;
     let writable = probe.small_objects(&store, &base).await;
     if writable {
         probe.uploads(&store, &base).await;
@@ -194,6 +200,20 @@ impl Probe {
     async fn delete(&mut self, store: &Store, key: &str) -> bool {
         let deleted = store.delete(key).await;
         self.note(deleted).is_some()
+    }
+}
+
+/// Removes what probes of processes that were killed left behind, an hour ago or more. What it may not do, the
+/// probe itself will say.
+async fn remove_leftovers(store: &Store, id: &str) {
+    let Ok(page) = store.list(SCRATCH, None).await else { return };
+    let begun_ms = |id: &str| id.get(..12).and_then(|hex| u64::from_str_radix(hex, 16).ok());
+    let now_ms = begun_ms(id).unwrap_or_default();
+    for entry in page.entries {
+        let begun_ms = entry.key.strip_prefix(SCRATCH).and_then(begun_ms);
+        if begun_ms.is_some_and(|begun_ms| begun_ms.saturating_add(LEFTOVER_MS) < now_ms) {
+            let _ = store.delete(&entry.key).await;
+        }
     }
 }
 

@@ -12,6 +12,9 @@ mod s3_double;
 mod server;
 mod simulation;
 mod source;
+#[macro_use]
+#[path = "../shared/store_checks.rs"]
+mod store_checks;
 mod store;
 mod task;
 mod token;

@@ -16,6 +16,10 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)] // a harness prints
 #![allow(clippy::disallowed_methods)] // real processes take real time
 
+#[macro_use]
+#[path = "../shared/store_checks.rs"]
+mod store_checks;
+
 mod cases;
 mod forebay;
 mod proxy;

@@ -6,11 +6,14 @@ use crate::rig::{self, Absent, Stack};
 
 mod compose;
 mod flights;
+mod kafka;
 mod memory;
 mod outage;
 mod poison;
 mod restarts;
+mod secure;
 mod servers;
+mod store;
 mod tutorial;
 mod webhooks;
 
@@ -33,8 +36,11 @@ pub fn all() -> Vec<Trial> {
         case("tutorial_field_and_time_keys_exact", tutorial::field_and_time),
         case("compose_configuration_and_seed_run", compose::runs),
         case("servers_foreign_clients_round_trip", servers::round_trip),
+        case("secure_tls_and_login_read_everything", secure::tls_and_login),
     ]
     .into_iter()
+    .chain(kafka::all())
+    .chain(store::all())
     .chain([Trial::test("compose_file_is_valid", compose::file)])
     .collect()
 }

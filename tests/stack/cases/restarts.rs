@@ -82,9 +82,10 @@ pub fn numbers_read(stack: &Stack, name: &str, count: u32) -> Value {
     python::run(stack, "numbers_read.py", &args)
 }
 
-/// Everything arrived whole, nothing was rejected.
+/// Everything arrived whole, nothing was rejected, and nothing else lies there.
 pub fn complete(read: &Value) {
     assert_eq!(read["missing"], 0, "{read}");
     assert_eq!(read["wrong"], 0, "{read}");
     assert_eq!(read["rejects"], 0, "{read}");
+    assert_eq!(read["strays"], 0, "{read}");
 }

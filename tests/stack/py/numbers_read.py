@@ -11,7 +11,8 @@ import objects
 
 prefix, topic, folder, count = sys.argv[1:]
 found = objects.bring(f"{prefix}/", folder)
-rejects = [key for key in found if not key.startswith(f"{prefix}/{topic}/")]
+data = [key for key in found if key.startswith(f"{prefix}/{topic}/")]
+rejects = [key for key in found if key.startswith(f"{prefix}/_rejects/")]
 db = duckdb.connect()
 db.execute(f"""create table got as select * from read_parquet('{folder}/{topic}/**/*.parquet',
     union_by_name = true, hive_partitioning = true, hive_types = {{'half': VARCHAR}})""")
@@ -22,7 +23,10 @@ def one(query):
 
 
 print(json.dumps({
-    "files": len(found) - len(rejects),
+    "files": len(data),
+    # A process killed while it tried the sink leaves what it tried with; the next ones remove it after an hour.
+    "strays": len([key for key in found if key not in data + rejects
+                   and not key.startswith(f"{prefix}/_forebay/probe-")]),
     "bytes": sum(found.values()),
     "rejects": len(rejects),
     "unfinished": len(objects.unfinished(prefix)),

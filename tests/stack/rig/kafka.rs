@@ -11,6 +11,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 
 use super::fetch;
 use super::supervisor::{Order, Supervisor};
+use super::tls::{self, Certificates};
 
 /// `kafka-tools-api` is not in Central and not needed; Kafka brings no binding for its log.
 const POM: &str = r#"<project>
@@ -41,25 +42,35 @@ pub fn install() -> Result<PathBuf, String> {
     })
 }
 
-/// Formats the log folder and starts the server. `ports`: broker, controller.
+/// User of the listener that asks for a login, with its password.
+pub const LOGIN: (&str, &str) = ("u", "right");
+
+/// Formats the log folder and starts the server. `ports`: plain, controller, secure. Gives the addresses of
+/// the plain and the secure listener.
 pub fn launch(
     supervisor: &mut Supervisor,
     home: &Path,
+    certificates: &Certificates,
     ports: &[u16],
     data: &Path,
     logs: &Path,
-) -> Result<String, String> {
-    let brokers = format!("127.0.0.1:{}", ports[0]);
+) -> Result<[String; 2], String> {
+    let [brokers, controller, secure] = [0, 1, 2].map(|i| format!("127.0.0.1:{}", ports[i]));
     let properties = data.join("kafka.properties");
-    std::fs::write(&properties, server_properties(&brokers, ports[1], &data.join("kafka")))
-        .map_err(|e| e.to_string())?;
+    let dir = data.join("kafka");
+    let text = server_properties(&brokers, &controller, &secure, &dir) + &logins(certificates);
+    std::fs::write(&properties, text).map_err(|e| e.to_string())?;
     let jars = home.join("lib/*").display().to_string();
     let config = properties.display().to_string();
     fetch::run(
         Command::new("java")
             .args(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", &jars])
             .args(["kafka.tools.StorageTool", "format"])
-            .args(["-t", "Zm9yZWJheS1zdGFjay0xMQ", "-c", &config]),
+            .args(["-t", "Zm9yZWJheS1zdGFjay0xMQ", "-c", &config])
+            .args([
+                "--add-scram",
+                &format!("SCRAM-SHA-512=[name={},password={}]", LOGIN.0, LOGIN.1),
+            ]),
     )?;
     let args = ["-Xms512m", "-Xmx768m", "-cp", &jars, "kafka.Kafka", &config];
     supervisor.order(&Order {
@@ -69,22 +80,22 @@ pub fn launch(
         dir: data.into(),
         log: logs.join("kafka.log"),
     })?;
-    Ok(brokers)
+    Ok([brokers, secure])
 }
 
 /// Internal topics are small, so that the broker is up soon; a session may be short, so that a case need not
 /// wait for the session of a process that it killed.
-fn server_properties(brokers: &str, controller: u16, dir: &Path) -> String {
+fn server_properties(brokers: &str, controller: &str, secure: &str, dir: &Path) -> String {
     let dir = dir.display();
     format!(
         "process.roles=broker,controller
 node.id=1
-controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAINTEXT://{brokers},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://{brokers}
+controller.quorum.voters=1@{controller}
+listeners=PLAINTEXT://{brokers},CONTROLLER://{controller},SECURE://{secure}
+advertised.listeners=PLAINTEXT://{brokers},SECURE://{secure}
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SECURE:SASL_SSL
 log.dirs={dir}
 log.retention.ms=-1
 auto.create.topics.enable=false
@@ -98,6 +109,23 @@ share.coordinator.state.topic.min.isr=1
 share.coordinator.state.topic.num.partitions=1
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=500
+"
+    )
+}
+
+/// TLS, and a login by password, by SCRAM, or by a token that nobody signed (Kafka's own handler for tests).
+fn logins(certificates: &Certificates) -> String {
+    let (user, password) = LOGIN;
+    let (key_store, secret) = (certificates.key_store.display(), tls::PASSWORD);
+    let module = "org.apache.kafka.common.security";
+    format!(
+        "listener.name.secure.ssl.keystore.location={key_store}
+listener.name.secure.ssl.keystore.type=PKCS12
+listener.name.secure.ssl.keystore.password={secret}
+listener.name.secure.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-512,OAUTHBEARER
+listener.name.secure.plain.sasl.jaas.config={module}.plain.PlainLoginModule required user_{user}=\"{password}\";
+listener.name.secure.scram-sha-512.sasl.jaas.config={module}.scram.ScramLoginModule required;
+listener.name.secure.oauthbearer.sasl.jaas.config={module}.oauthbearer.OAuthBearerLoginModule required;
 "
     )
 }

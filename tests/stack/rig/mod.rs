@@ -1,11 +1,12 @@
 //! One set of servers for the whole run, started when the first case asks for it.
 
 mod fetch;
-mod kafka;
+pub mod kafka;
 mod process;
 mod registry;
 mod s3;
 pub mod supervisor;
+mod tls;
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -24,12 +25,22 @@ pub struct Stack {
     /// Base URL of the Confluent-compatible interface.
     pub registry: String,
     pub s3: S3,
+    /// The same servers behind TLS.
+    pub secure: Secure,
     /// The interpreter that has the pinned packages.
     pub python: PathBuf,
     /// The example payloads of GitHub's webhooks.
     pub webhooks: PathBuf,
     /// This run's folder.
     work: PathBuf,
+}
+
+/// Broker and registry behind TLS; the broker asks for [`kafka::LOGIN`] too.
+pub struct Secure {
+    pub brokers: String,
+    pub registry: String,
+    /// What has to be trusted, as PEM.
+    pub ca_file: PathBuf,
 }
 
 impl Stack {
@@ -123,15 +134,16 @@ fn start() -> Result<Stack, String> {
         std::fs::create_dir_all(folder).map_err(|e| format!("{}: {e}", folder.display()))?;
     }
     let mut supervisor = Supervisor::start(&data)?;
-    let ports = free_ports(6)?;
+    let ports = free_ports(8)?;
     let launched = launch(&mut supervisor, &installed, kind, &ports, &data, &logs);
-    let (brokers, registry, s3) =
+    let (brokers, registry, s3, secure) =
         launched.map_err(|why| format!("{why} (logs are in {})", logs.display()))?;
     *SUPERVISOR.lock().unwrap() = Some(supervisor);
     let stack = Stack {
         brokers,
         registry,
         s3,
+        secure,
         python: installed.venv.join("bin/python"),
         webhooks: installed.webhooks.join("api.github.com/index.json"),
         work,
@@ -155,23 +167,26 @@ struct Installed {
     s3: PathBuf,
     venv: PathBuf,
     webhooks: PathBuf,
+    certificates: tls::Certificates,
 }
 
 /// Fetches what is not there yet, side by side.
 fn install(kind: s3::Kind) -> Result<Installed, String> {
-    fetch::tools(&["java", "python3"])?;
+    fetch::tools(&["java", "keytool", "python3"])?;
     std::thread::scope(|scope| {
         let kafka = scope.spawn(kafka::install);
         let registry = scope.spawn(registry::install);
         let s3 = scope.spawn(move || kind.install());
         let venv = scope.spawn(fetch::venv);
         let webhooks = scope.spawn(fetch::webhooks);
+        let certificates = scope.spawn(tls::install);
         Ok(Installed {
             kafka: kafka.join().unwrap()?,
             registry: registry.join().unwrap()?,
             s3: s3.join().unwrap()?,
             venv: venv.join().unwrap()?,
             webhooks: webhooks.join().unwrap()?,
+            certificates: certificates.join().unwrap()?,
         })
     })
 }
@@ -183,16 +198,24 @@ fn launch(
     ports: &[u16],
     data: &Path,
     logs: &Path,
-) -> Result<(String, String, S3), String> {
-    let s3 = kind.launch(supervisor, &installed.s3, &ports[3..], data, logs)?;
-    let registry = registry::launch(supervisor, &installed.registry, ports[2], logs)?;
-    let brokers = kafka::launch(supervisor, &installed.kafka, &ports[..2], data, logs)?;
+) -> Result<(String, String, S3, Secure), String> {
+    let certificates = &installed.certificates;
+    let s3 = kind.launch(supervisor, &installed.s3, &ports[5..], data, logs)?;
+    let [registry, secure_registry] =
+        registry::launch(supervisor, &installed.registry, certificates, &ports[3..5], logs)?;
+    let [brokers, secure_brokers] =
+        kafka::launch(supervisor, &installed.kafka, certificates, &ports[..3], data, logs)?;
     wait_for("kafka", || kafka::ready(&brokers))?;
     wait_for("apicurio", || http_ok(&format!("{registry}/subjects")))?;
     wait_for(kind.name(), || {
         std::net::TcpStream::connect(s3.endpoint.trim_start_matches("http://")).is_ok()
     })?;
-    Ok((brokers, registry, s3))
+    let secure = Secure {
+        brokers: secure_brokers,
+        registry: secure_registry,
+        ca_file: certificates.ca_file.clone(),
+    };
+    Ok((brokers, registry, s3, secure))
 }
 
 /// This run's folder; those of runs that are gone are removed.

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use super::fetch;
 use super::supervisor::{Order, Supervisor};
+use super::tls::{self, Certificates};
 
 /// The newest that runs on Java 17.
 const VERSION: &str = "3.0.9";
@@ -19,18 +20,25 @@ pub fn install() -> Result<PathBuf, String> {
     })
 }
 
+/// `ports`: plain, TLS. Gives both base URLs.
 pub fn launch(
     supervisor: &mut Supervisor,
     home: &Path,
-    port: u16,
+    certificates: &Certificates,
+    ports: &[u16],
     logs: &Path,
-) -> Result<String, String> {
+) -> Result<[String; 2], String> {
+    let key_store = certificates.key_store.display();
     let args = [
         "-Xmx384m",
         "-XX:TieredStopAtLevel=1",
         "-XX:+UseSerialGC",
         "-Dquarkus.http.host=127.0.0.1",
-        &format!("-Dquarkus.http.port={port}"),
+        &format!("-Dquarkus.http.port={}", ports[0]),
+        &format!("-Dquarkus.http.ssl-port={}", ports[1]),
+        "-Dquarkus.http.insecure-requests=enabled",
+        &format!("-Dquarkus.http.ssl.certificate.key-store-file={key_store}"),
+        &format!("-Dquarkus.http.ssl.certificate.key-store-password={}", tls::PASSWORD),
         "-Dapicurio.storage.kind=sql",
         "-Dapicurio.storage.sql.kind=h2",
         "-Dapicurio.ccompat.max-subjects=100000",
@@ -44,5 +52,6 @@ pub fn launch(
         dir: home.into(),
         log: logs.join("apicurio.log"),
     })?;
-    Ok(format!("http://127.0.0.1:{port}/apis/ccompat/v7"))
+    let base = |scheme, port| format!("{scheme}://127.0.0.1:{port}/apis/ccompat/v7");
+    Ok([base("http", ports[0]), base("https", ports[1])])
 }
