@@ -25,7 +25,7 @@ use crate::pipeline::watch::Watch;
 use crate::pipeline::worker::{Asks, Gauge, ToSource, ToWorker, Worker};
 use crate::position::{Offset, TopicPartition};
 use crate::registry;
-use crate::source::{self, Source, StartAt};
+use crate::source::{self, Source, StartAt, Starts, Ticket};
 use crate::telemetry::Phase;
 
 /// Longest wait of the poll loop; also how late an offset commit may start.
@@ -159,9 +159,11 @@ pub fn run<S: Source>(run: Run<S>) -> Ended {
         workers,
         partitions: HashMap::new(),
         commits: Vec::new(),
+        committing: Vec::new(),
         seeks: Vec::new(),
         revoking: Vec::new(),
         unresolved: Vec::new(),
+        resolving: Vec::new(),
         assigned_once: false,
         leaving_since_ms: None,
         ended: Ended::default(),
@@ -211,11 +213,15 @@ struct Poller<S> {
     workers: Vec<Sender<ToWorker>>,
     partitions: HashMap<TopicPartition, Partition>,
     commits: Vec<Commit>,
+    /// Sent, and not answered yet.
+    committing: Vec<(Ticket, Vec<Commit>)>,
     seeks: Vec<(TopicPartition, Offset, u64)>,
     /// Partitions that the group wants back, by request, and when the request came.
     revoking: Vec<(Vec<TopicPartition>, u64)>,
     /// Assigned, and the start not known yet; with the time of the next question.
     unresolved: Vec<(Vec<TopicPartition>, u64)>,
+    /// Assigned, and the start asked for.
+    resolving: Vec<(Ticket, Vec<TopicPartition>)>,
     assigned_once: bool,
     leaving_since_ms: Option<u64>,
     ended: Ended,
@@ -310,6 +316,8 @@ impl<S: Source> Poller<S> {
                 self.to_task(&tp, Event::Drop);
                 self.stopped(tp, fault);
             }
+            source::Event::Starts(ticket, starts) => self.starts(ticket, starts),
+            source::Event::Committed(ticket, result) => self.committed(ticket, result),
             source::Event::Fatal(fault) => {
                 tracing::error!("the Kafka client cannot go on: {fault}");
                 self.watch.fatal(&fault);
@@ -328,8 +336,28 @@ impl<S: Source> Poller<S> {
             return; // who leaves starts nothing
         }
         match self.source.resolve_start(&partitions) {
+            Ok(ticket) => self.resolving.push((ticket, partitions)),
+            Err(fault) => self.ask_again(partitions, &fault),
+        }
+    }
+
+    fn ask_again(&mut self, partitions: Vec<TopicPartition>, fault: &Fault) {
+        tracing::warn!("where to start is asked again in a second: {fault}");
+        self.unresolved.push((partitions, self.clock.now().mono_ms + AGAIN_MS));
+    }
+
+    /// Starts those that are still ours.
+    fn starts(&mut self, ticket: Ticket, starts: Result<Starts, Fault>) {
+        let Some(asked) = self.resolving.iter().position(|(asked, _)| *asked == ticket) else {
+            return;
+        };
+        let (_, partitions) = self.resolving.swap_remove(asked);
+        if self.leaving_since_ms.is_some() {
+            return;
+        }
+        match starts {
             Ok(starts) => {
-                for (tp, start) in starts {
+                for (tp, start) in starts.into_iter().filter(|(tp, _)| partitions.contains(tp)) {
                     self.add(&tp);
                     if let Err(fault) = start.and_then(|start| self.start(&tp, &start)) {
                         self.stopped(tp, fault);
@@ -337,10 +365,7 @@ impl<S: Source> Poller<S> {
                 }
                 self.deal_memory();
             }
-            Err(fault) => {
-                tracing::warn!("where to start is asked again in a second: {fault}");
-                self.unresolved.push((partitions, self.clock.now().mono_ms + AGAIN_MS));
-            }
+            Err(fault) => self.ask_again(partitions, &fault),
         }
     }
 
@@ -440,6 +465,10 @@ impl<S: Source> Poller<S> {
             waiting.retain(|tp| !partitions.contains(tp));
         }
         self.unresolved.retain(|(waiting, _)| !waiting.is_empty());
+        for (_, waiting) in &mut self.resolving {
+            waiting.retain(|tp| !partitions.contains(tp));
+        }
+        self.resolving.retain(|(_, waiting)| !waiting.is_empty());
     }
 
     fn remove(&mut self, partitions: &[TopicPartition]) {
@@ -448,6 +477,7 @@ impl<S: Source> Poller<S> {
             self.to_worker_of(tp, |_| ToWorker::Remove(tp.clone()));
             self.partitions.remove(tp);
             self.commits.retain(|c| c.partition != *tp);
+            self.committing.iter_mut().for_each(|(_, sent)| sent.retain(|c| c.partition != *tp));
             self.seeks.retain(|(p, ..)| p != tp);
             self.watch.revoked(tp);
         }
@@ -505,16 +535,30 @@ impl<S: Source> Poller<S> {
         let offsets: Vec<_> =
             due.iter().map(|c| (c.partition.clone(), c.offset, String::new())).collect();
         match self.source.commit(&offsets) {
+            Ok(ticket) => self.committing.push((ticket, due)),
+            Err(fault) => self.commit_again(due, &fault),
+        }
+    }
+
+    fn commit_again(&mut self, due: Vec<Commit>, fault: &Fault) {
+        tracing::warn!("offsets are committed again in a second: {fault}");
+        let at_ms = self.clock.now().mono_ms + AGAIN_MS;
+        self.commits.extend(due.into_iter().map(|c| Commit { at_ms, alone: true, ..c }));
+    }
+
+    /// What Kafka partitions given back meanwhile had sent is not in the list any more.
+    fn committed(&mut self, ticket: Ticket, result: Result<(), Fault>) {
+        let Some(sent) = self.committing.iter().position(|(sent, _)| *sent == ticket) else {
+            return;
+        };
+        let (_, commits) = self.committing.swap_remove(sent);
+        match result {
             Ok(()) => {
-                for commit in due {
+                for commit in commits {
                     self.to_task(&commit.partition, Event::OffsetCommitted(commit.number));
                 }
             }
-            Err(fault) => {
-                tracing::warn!("offsets are committed again in a second: {fault}");
-                let at_ms = self.clock.now().mono_ms + AGAIN_MS;
-                self.commits.extend(due.into_iter().map(|c| Commit { at_ms, alone: true, ..c }));
-            }
+            Err(fault) => self.commit_again(commits, &fault),
         }
     }
 
@@ -553,7 +597,10 @@ impl<S: Source> Poller<S> {
             self.ended.dropped = busy;
             return true;
         }
-        let drained = self.drain && self.assigned_once && self.unresolved.is_empty();
+        let drained = self.drain
+            && self.assigned_once
+            && self.unresolved.is_empty()
+            && self.resolving.is_empty();
         !busy && (self.leaving_since_ms.is_some() || drained)
     }
 

@@ -48,9 +48,18 @@ pub enum Event {
     Batch(RecordBatch),
     /// This Kafka partition cannot go on (CRC error, offset out of range, …); the others do.
     Stopped(TopicPartition, Fault),
+    /// Where partitions start: the answer to [`Source::resolve_start`]. The outer error: no answer, ask
+    /// again; an inner one concerns its partition only.
+    Starts(Ticket, Result<Starts, Fault>),
+    /// The answer to [`Source::commit`].
+    Committed(Ticket, Result<(), Fault>),
     /// The client as a whole cannot go on.
     Fatal(Fault),
 }
+
+/// Tells which question an answer is to. One source gives each once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Ticket(pub u64);
 
 /// Where one Kafka partition starts, and why (shown to the user).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,7 +92,8 @@ pub struct Watermarks {
 
 /// A stream of records by Kafka partition. Two implementations: Kafka, and the simulator's.
 ///
-/// Called from one thread. No call blocks longer than it says.
+/// Called from one thread. Questions to the brokers are answered by [`Source::poll`]: no call of a run's
+/// every day waits for a broker. Those that do say so.
 pub trait Source {
     /// Waits at most `wait` for something to happen, reads the queues for which `room` says how many
     /// bytes may come (0: not read), and appends events. Must be called at least every few seconds.
@@ -94,10 +104,9 @@ pub trait Source {
         out: &mut Vec<Event>,
     );
 
-    /// Resolves where assigned partitions start: the group's committed offset, else by the
-    /// configuration. Blocks for at most some seconds. The outer error: no answer, ask again; an
-    /// inner one concerns its partition only.
-    fn resolve_start(&mut self, partitions: &[TopicPartition]) -> Result<Starts, Fault>;
+    /// Asks where assigned partitions start: the group's committed offset, else by the configuration.
+    /// [`Event::Starts`] follows within some seconds; the other partitions go on.
+    fn resolve_start(&mut self, partitions: &[TopicPartition]) -> Result<Ticket, Fault>;
 
     /// Lets an assigned partition flow from this offset. Always explicit. Does not block: it takes
     /// effect with the next poll, and a refusal comes as [`Event::Stopped`]. For one that flows or has
@@ -108,9 +117,9 @@ pub trait Source {
     fn release(&mut self, partitions: &[TopicPartition]) -> Result<(), Fault>;
 
     /// Commits the next offset to read of assigned partitions, with a text for the next owner (may be
-    /// empty). Waits for the broker's answer (a few seconds at most). A partition that is not ours now is
-    /// an error, and does not keep the others from being committed.
-    fn commit(&mut self, offsets: &[(TopicPartition, Offset, String)]) -> Result<(), Fault>;
+    /// empty). [`Event::Committed`] follows within some seconds. A partition that is not ours now is
+    /// an error there, and does not keep the others from being committed.
+    fn commit(&mut self, offsets: &[(TopicPartition, Offset, String)]) -> Result<Ticket, Fault>;
 
     /// Watermarks by query. Blocks for at most a few seconds.
     fn watermarks(&mut self, partition: &TopicPartition) -> Result<Watermarks, Fault>;

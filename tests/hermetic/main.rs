@@ -1,6 +1,8 @@
 //! Tests without network or other programs: one module a room.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "../shared/answers.rs"]
+mod answers;
 mod avro;
 mod check;
 mod cli;
@@ -17,5 +19,6 @@ mod source;
 mod store_checks;
 mod store;
 mod task;
+mod threads;
 mod token;
 mod world;

@@ -6,12 +6,15 @@ use std::time::Duration;
 
 use forebay::clock::{Seeded, System};
 use forebay::config::{self, Secret, Start, Topics};
+use forebay::error::Fault;
 use forebay::position::TopicPartition;
 use forebay::record::TimestampType;
 use forebay::source::kafka::{KafkaSource, Options, describe};
 use forebay::source::mock::{Mock, Refusal, Request};
 use forebay::source::producer::{Outgoing, Producer};
 use forebay::source::{Event, Source as _, check, check_properties};
+
+use crate::answers;
 
 /// Only a test that hangs gets here.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -101,7 +104,10 @@ impl Driver {
             Event::Assigned(list) => {
                 self.log.push(format!("assigned {}", list.len()));
                 self.assigned.extend(list.iter().cloned());
-                for (partition, start) in self.source.resolve_start(&list).unwrap() {
+                self.source.resolve_start(&list).unwrap();
+            }
+            Event::Starts(_, starts) => {
+                for (partition, start) in starts.unwrap() {
                     let start = start.unwrap().offset;
                     let head = self.chain.lock().unwrap().get(&partition).copied();
                     self.source.start(&partition, head.unwrap_or(start)).unwrap();
@@ -131,8 +137,16 @@ impl Driver {
                 self.next.insert(batch.topic_partition.clone(), batch.next);
             }
             Event::Stopped(partition, fault) => self.stopped.push((partition, fault.code.id)),
+            Event::Committed(_, result) => result.unwrap(),
             Event::Fatal(fault) => panic!("fatal: {fault}"),
         }
+    }
+
+    fn commit(&mut self, offsets: &[(TopicPartition, i64, String)]) -> Result<(), Fault> {
+        let mut events = Vec::new();
+        let answer = answers::commit(&mut self.source, offsets, &mut events);
+        events.into_iter().for_each(|event| self.handle(event));
+        answer
     }
 
     fn until(&mut self, what: &str, mut done: impl FnMut(&Self) -> bool) {
@@ -168,7 +182,7 @@ impl Driver {
     fn commit_all(&mut self) {
         let offsets: Vec<_> =
             self.next.iter().map(|(tp, o)| (tp.clone(), *o, "fb1:7:abc".to_owned())).collect();
-        self.source.commit(&offsets).unwrap();
+        self.commit(&offsets).unwrap();
     }
 }
 
@@ -313,7 +327,9 @@ fn commit_then_new_member_resumes_with_the_metadata() {
         let mut events = Vec::new();
         source.poll(Duration::from_millis(20), &mut |_| 1 << 20, &mut events);
         match events.pop() {
-            Some(Event::Assigned(list)) => break source.resolve_start(&list).unwrap(),
+            Some(Event::Assigned(list)) => {
+                break answers::starts(&mut source, &list, &mut events).unwrap();
+            }
             Some(other) => panic!("{other:?}"),
             None => {}
         }
@@ -450,7 +466,7 @@ fn starts(mock: &Mock, start: Start) -> Vec<Result<i64, &'static str>> {
         let mut events = Vec::new();
         source.poll(Duration::from_millis(20), &mut |_| 1 << 20, &mut events);
         if let Some(Event::Assigned(list)) = events.pop() {
-            let mut starts = source.resolve_start(&list).unwrap();
+            let mut starts = answers::starts(&mut source, &list, &mut events).unwrap();
             starts.sort_by_key(|(tp, _)| tp.partition);
             return starts
                 .into_iter()
@@ -559,11 +575,11 @@ fn commit_without_a_coordinator_is_an_error_in_bounded_time() {
     driver.until("records", |d| d.total() >= 10);
     mock.down(1).unwrap();
     let partition = TopicPartition::new("t", 0);
-    let fault = driver.source.commit(&[(partition.clone(), 5, String::new())]).unwrap_err();
+    let fault = driver.commit(&[(partition.clone(), 5, String::new())]).unwrap_err();
     assert_eq!(fault.code.id, "FB0513");
     mock.up(1).unwrap();
     let clock = System::new();
-    while let Err(fault) = driver.source.commit(&[(partition.clone(), 5, String::new())]) {
+    while let Err(fault) = driver.commit(&[(partition.clone(), 5, String::new())]) {
         let late = clock.now().mono_ms >= PATIENCE.as_millis() as u64;
         assert!(!late, "{fault}; log {:?}", driver.log);
         driver.turn();

@@ -20,6 +20,8 @@
 #[path = "../shared/store_checks.rs"]
 mod store_checks;
 
+#[path = "../shared/answers.rs"]
+mod answers;
 mod cases;
 mod forebay;
 mod proxy;

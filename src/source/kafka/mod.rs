@@ -43,7 +43,7 @@ use self::lanes::Lane;
 use self::queue::MESSAGES_MAX;
 use super::codes::{ASSIGNMENT, BROKERS, COMMIT, FATAL, INSTANCE, TOPICS};
 use super::properties::{self, lower};
-use super::{Event, Source, Starts, Watermarks, topics};
+use super::{Event, Source, Starts, Ticket, Watermarks, topics};
 use crate::clock;
 use crate::config;
 use crate::error::Fault;
@@ -84,7 +84,17 @@ pub struct KafkaSource {
     fatal: bool,
     config: config::Source,
     token: Option<token::Refresher>,
-    client: Option<BaseConsumer<Context>>,
+    /// Tickets given.
+    tickets: u64,
+    commits: Vec<commit::Pending>,
+    questions: Vec<Question>,
+    client: Option<Arc<BaseConsumer<Context>>>,
+}
+
+/// A question that a thread of its own waits with.
+struct Question {
+    ticket: Ticket,
+    answer: mpsc::Receiver<Result<Starts, Fault>>,
 }
 
 // SAFETY: the raw pointers in `buffer` never outlive one call; the rest is `Send` by itself.
@@ -116,7 +126,10 @@ impl KafkaSource {
             fatal: false,
             config: source.clone(),
             token,
-            client: Some(client),
+            tickets: 0,
+            commits: Vec::new(),
+            questions: Vec::new(),
+            client: Some(Arc::new(client)),
         })
     }
 
@@ -125,8 +138,37 @@ impl KafkaSource {
         self.client.as_ref().map(|c| c.context().recent()).unwrap_or_default()
     }
 
-    fn client(&self) -> Result<&BaseConsumer<Context>, Fault> {
+    fn client(&self) -> Result<&Arc<BaseConsumer<Context>>, Fault> {
         self.client.as_ref().ok_or_else(|| Fault::new(&ASSIGNMENT, "kafka source: closed"))
+    }
+
+    fn ticket(&mut self) -> Ticket {
+        self.tickets += 1;
+        Ticket(self.tickets)
+    }
+
+    /// Answers that have come, and those that did not come in time.
+    fn answers(&mut self, out: &mut Vec<Event>) {
+        let now_ms = self.clock.now().mono_ms;
+        self.commits.retain_mut(|pending| match pending.answer(now_ms) {
+            Some(answer) => {
+                out.push(Event::Committed(pending.ticket, answer));
+                false
+            }
+            None => true,
+        });
+        self.questions.retain(|question| match question.answer.try_recv() {
+            Ok(answer) => {
+                out.push(Event::Starts(question.ticket, answer));
+                false
+            }
+            Err(mpsc::TryRecvError::Empty) => true,
+            Err(mpsc::TryRecvError::Disconnected) => {
+                let fault = Fault::new(&BROKERS, "offsets of the logs: nobody asks any more");
+                out.push(Event::Starts(question.ticket, Err(fault)));
+                false
+            }
+        });
     }
 
     /// Serves the client's main queue: rebalances, errors, log lines.
@@ -254,13 +296,26 @@ impl Source for KafkaSource {
         self.begin(out);
         self.read(room, out);
         self.positions(out);
+        self.answers(out);
         if out.len() == before {
             self.serve(wait.min(WAIT_MAX), out);
         }
     }
 
-    fn resolve_start(&mut self, partitions: &[TopicPartition]) -> Result<Starts, Fault> {
-        start::resolve(self.client()?, &self.config, partitions)
+    fn resolve_start(&mut self, partitions: &[TopicPartition]) -> Result<Ticket, Fault> {
+        let (client, config) = (self.client()?.clone(), self.config.clone());
+        let partitions = partitions.to_vec();
+        let (tell, answer) = mpsc::sync_channel(1);
+        let ask = move || {
+            let _ = tell.send(start::resolve(&client, &config, &partitions));
+        };
+        std::thread::Builder::new()
+            .name("kafka-starts".into())
+            .spawn(ask)
+            .map_err(|e| Fault::new(&BROKERS, format!("offsets of the logs: no thread: {e}")))?;
+        let ticket = self.ticket();
+        self.questions.push(Question { ticket, answer });
+        Ok(ticket)
     }
 
     fn start(&mut self, partition: &TopicPartition, offset: Offset) -> Result<(), Fault> {
@@ -283,21 +338,22 @@ impl Source for KafkaSource {
         Ok(())
     }
 
-    fn commit(&mut self, offsets: &[(TopicPartition, Offset, String)]) -> Result<(), Fault> {
+    fn commit(&mut self, offsets: &[(TopicPartition, Offset, String)]) -> Result<Ticket, Fault> {
         // A commit by somebody who is no member makes librdkafka join anew: repeated, it would never
         // come to a new assignment.
         let held = |(partition, ..): &&(TopicPartition, _, _)| self.group.holds(partition);
         let ours: Vec<_> = offsets.iter().filter(held).cloned().collect();
-        commit::commit(self.client()?, &ours)?;
-        match offsets.iter().find(|offset| !held(offset)) {
-            None => Ok(()),
-            Some((partition, ..)) => Err(Fault::new(
-                &COMMIT,
-                format!(
-                    "offset commit of kafka partition `{partition}`: not assigned to this member"
-                ),
-            )),
-        }
+        let others = offsets.iter().find(|offset| !held(offset)).map(|(partition, ..)| {
+            let text = format!(
+                "offset commit of kafka partition `{partition}`: not assigned to this member"
+            );
+            Fault::new(&COMMIT, text)
+        });
+        let ticket = self.ticket();
+        let now_ms = self.clock.now().mono_ms;
+        let sent = commit::Pending::send(self.client()?, &ours, others, ticket, now_ms)?;
+        self.commits.push(sent);
+        Ok(ticket)
     }
 
     fn watermarks(&mut self, partition: &TopicPartition) -> Result<Watermarks, Fault> {
@@ -340,6 +396,9 @@ impl Source for KafkaSource {
         self.lanes.clear();
         self.group = Group::default();
         self.token = None;
+        // Queues go before their client; threads that still ask end by themselves.
+        self.commits.clear();
+        self.questions.clear();
         let Some(client) = self.client.take() else { return };
         client.context().close();
         if self.fatal {
@@ -350,7 +409,11 @@ impl Source for KafkaSource {
         }
         // Leaving waits for brokers, which may be gone: it goes on by itself where it takes long.
         let (done, wait) = mpsc::sync_channel::<()>(1);
+        let clock = self.clock;
         let leave = move || {
+            while Arc::strong_count(&client) > 1 {
+                clock.block(WAIT_MAX); // who still asks would be the one to leave
+            }
             drop(client);
             let _ = done.send(());
         };

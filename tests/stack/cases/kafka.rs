@@ -19,6 +19,7 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 
 use super::{case, seed};
+use crate::answers;
 use crate::rig::Stack;
 
 /// Only a test that hangs gets here.
@@ -140,8 +141,10 @@ impl Member {
         self.source.poll(Duration::from_millis(20), &mut |_| 1 << 20, &mut events);
         for event in events {
             match event {
-                Event::Assigned(list) => {
-                    for (tp, start) in self.source.resolve_start(&list).unwrap() {
+                Event::Assigned(list) => drop(self.source.resolve_start(&list).unwrap()),
+                Event::Committed(_, result) => result.unwrap(),
+                Event::Starts(_, starts) => {
+                    for (tp, start) in starts.unwrap() {
                         self.assigned.insert(tp.partition);
                         self.source.start(&tp, start.unwrap().offset).unwrap();
                     }
@@ -156,6 +159,7 @@ impl Member {
                             Some((tp.clone(), *self.next.get(&tp.partition)?, String::new()))
                         })
                         .collect();
+                    // Sent before the partitions are given back, on the same connection.
                     self.source.commit(&offsets).unwrap();
                     self.revoked = list;
                     if !self.hold_revoked {
@@ -288,9 +292,9 @@ pub fn records_deleted_before_they_are_read_stop_the_partition(stack: &Stack) {
 
     // A group that committed what is gone now.
     let behind = [(TopicPartition::new(topic.as_str(), 0), 1, String::new())];
-    member.source.commit(&behind).unwrap();
+    answers::commit(&mut member.source, &behind, &mut Vec::new()).unwrap();
     let partitions = [0, 1].map(|p| TopicPartition::new(topic.as_str(), p));
-    let starts = member.source.resolve_start(&partitions).unwrap();
+    let starts = answers::starts(&mut member.source, &partitions, &mut Vec::new()).unwrap();
     assert_eq!(starts[0].1.as_ref().unwrap_err().code.id, "FB0507");
     assert_eq!(starts[1].1.as_ref().unwrap().log.low, 0);
 }

@@ -8,6 +8,8 @@ use crate::python;
 
 /// Where objects go, and with which key.
 pub struct S3 {
+    /// `minio`, `seaweedfs` or `versitygw`
+    pub name: &'static str,
     /// `http://host:port`
     pub endpoint: String,
     pub bucket: &'static str,
@@ -86,6 +88,7 @@ impl Kind {
         let log = logs.join(format!("{}.log", self.name()));
         supervisor.order(&Order { program, args, env, dir: data.into(), log })?;
         Ok(S3 {
+            name: self.name(),
             endpoint: format!("http://{address}"),
             bucket: "lake",
             region: "us-east-1",

@@ -1,0 +1,362 @@
+//! The production driver over a source that a test holds in its hands: what a late answer, a lost partition, or a
+//! broker that says nothing come to.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use arrow::array::AsArray;
+use arrow::datatypes::Int64Type;
+use forebay::clock::System;
+use forebay::config::{self, Config};
+use forebay::error::Fault;
+use forebay::pipeline::effects::Shared;
+use forebay::pipeline::threads::{self, Budget, Control, Ended, Run};
+use forebay::pipeline::watch::Watch;
+use forebay::position::{Offset, TopicPartition};
+use forebay::record::{RecordBatch, TimestampType};
+use forebay::registry::client::NewSchema;
+use forebay::registry::{self, Language, server};
+use forebay::source::{Event, Source, StartAt, Starts, Ticket, Watermarks};
+use forebay::store::{Chance, Memory, Store};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+/// Only a test that hangs gets here.
+const PATIENCE_MS: u64 = 60_000;
+
+/// What the brokers would know and do.
+#[derive(Default)]
+struct Script {
+    schema: u8,
+    events: VecDeque<Event>,
+    /// End of each log; offset and value are the same number.
+    ends: BTreeMap<TopicPartition, Offset>,
+    flowing: BTreeMap<TopicPartition, Offset>,
+    committed: BTreeMap<TopicPartition, Offset>,
+    /// Answers are kept back while these are set.
+    hold_starts: bool,
+    hold_commits: bool,
+    held: Vec<Event>,
+    released: Vec<TopicPartition>,
+    tickets: u64,
+    polls: u64,
+}
+
+impl Script {
+    fn answer(&mut self, hold: bool, event: Event) {
+        if hold {
+            self.held.push(event);
+        } else {
+            self.events.push_back(event);
+        }
+    }
+
+    fn ticket(&mut self) -> Ticket {
+        self.tickets += 1;
+        Ticket(self.tickets)
+    }
+
+    fn batch(&self, tp: &TopicPartition, from: Offset) -> RecordBatch {
+        let mut batch = RecordBatch::new(tp.clone(), from);
+        for offset in from..self.ends[tp].min(from + 50) {
+            let value = [0, 0, 0, 0, self.schema, 0, 0x08, offset as u8];
+            let none = std::iter::empty();
+            batch.push(offset, None, TimestampType::CreateTime, None, Some(&value), none);
+        }
+        batch
+    }
+}
+
+struct Scripted(Arc<Mutex<Script>>);
+
+impl Source for Scripted {
+    fn poll(
+        &mut self,
+        _: Duration,
+        room: &mut dyn FnMut(&TopicPartition) -> usize,
+        out: &mut Vec<Event>,
+    ) {
+        System::new().block(Duration::from_millis(1));
+        let mut script = self.0.lock().unwrap();
+        script.polls += 1;
+        out.extend(script.events.drain(..));
+        let ready: Vec<_> = script.flowing.clone().into_iter().collect();
+        for (tp, at) in ready {
+            if at < script.ends[&tp] && room(&tp) > 0 {
+                let batch = script.batch(&tp, at);
+                script.flowing.insert(tp, batch.next);
+                out.push(Event::Batch(batch));
+            }
+        }
+    }
+
+    fn resolve_start(&mut self, partitions: &[TopicPartition]) -> Result<Ticket, Fault> {
+        let mut script = self.0.lock().unwrap();
+        let ticket = script.ticket();
+        let starts: Starts = partitions
+            .iter()
+            .map(|tp| {
+                let offset = script.committed.get(tp).copied().unwrap_or(0);
+                let log = Watermarks { low: 0, high: script.ends[tp] };
+                (tp.clone(), Ok(StartAt { offset, why: "test".into(), log, committed: None }))
+            })
+            .collect();
+        let hold = script.hold_starts;
+        script.answer(hold, Event::Starts(ticket, Ok(starts)));
+        Ok(ticket)
+    }
+
+    fn start(&mut self, partition: &TopicPartition, offset: Offset) -> Result<(), Fault> {
+        self.0.lock().unwrap().flowing.insert(partition.clone(), offset);
+        Ok(())
+    }
+
+    fn release(&mut self, partitions: &[TopicPartition]) -> Result<(), Fault> {
+        let mut script = self.0.lock().unwrap();
+        script.released.extend(partitions.iter().cloned());
+        script.flowing.retain(|tp, _| !partitions.contains(tp));
+        Ok(())
+    }
+
+    fn commit(&mut self, offsets: &[(TopicPartition, Offset, String)]) -> Result<Ticket, Fault> {
+        let mut script = self.0.lock().unwrap();
+        let ticket = script.ticket();
+        let hold = script.hold_commits;
+        if !hold {
+            let offsets = offsets.iter().map(|(tp, offset, _)| (tp.clone(), *offset));
+            script.committed.extend(offsets);
+        }
+        script.answer(hold, Event::Committed(ticket, Ok(())));
+        Ok(ticket)
+    }
+
+    fn watermarks(&mut self, partition: &TopicPartition) -> Result<Watermarks, Fault> {
+        Ok(Watermarks { low: 0, high: self.0.lock().unwrap().ends[partition] })
+    }
+
+    fn end(&self, partition: &TopicPartition) -> Option<Offset> {
+        self.0.lock().unwrap().ends.get(partition).copied()
+    }
+
+    fn topic_ids(&mut self, topics: &[Arc<str>]) -> Result<Vec<Option<String>>, Fault> {
+        Ok(vec![None; topics.len()])
+    }
+
+    fn cluster_id(&mut self) -> Option<String> {
+        None
+    }
+
+    fn close(&mut self) {}
+}
+
+/// A run on a thread of its own, and the hands that hold its world.
+struct Rig {
+    script: Arc<Mutex<Script>>,
+    store: Memory,
+    control: Arc<Control>,
+    run: Option<std::thread::JoinHandle<Ended>>,
+    _registry: server::Handle,
+    _runtime: tokio::runtime::Runtime,
+}
+
+impl Rig {
+    fn new(ends: &[Offset]) -> Self {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let runtime = runtime.unwrap();
+        let registry = runtime.block_on(server::start("127.0.0.1:0")).unwrap();
+        let text = format!(
+            "pipeline: t\nsource: {{ brokers: 'x:1', topics: [rows] }}\nregistry: {{ url: '{}' }}\n\
+             sink: {{ url: 's3://bucket/root' }}\ncommit: {{ interval: 1s }}\n",
+            registry.url
+        );
+        let config = Config::parse(&text, "t.yaml", &config::Process).unwrap();
+        let client = Arc::new(registry::Client::new(&config.pipeline.registry).unwrap());
+        let new = NewSchema {
+            language: Language::Protobuf,
+            text: "syntax = \"proto3\"; message Row { int64 n = 1; }".to_owned(),
+            references: Vec::new(),
+        };
+        let (id, _) = runtime.block_on(client.register("rows-value", &new)).unwrap();
+        let ends = (0..).zip(ends).map(|(p, end)| (tp(p), *end)).collect();
+        let schema = id as u8;
+        let script = Arc::new(Mutex::new(Script { schema, ends, ..Script::default() }));
+        let store = Memory::new(1, 1_000, Chance::default());
+        let control = Arc::new(Control::default());
+        let clock = System::new();
+        let partitioner = forebay::pipeline::partitioner(&config.pipeline).unwrap();
+        let run = Run {
+            source: Scripted(script.clone()),
+            settings: Arc::new(forebay::pipeline::settings(
+                &config.pipeline,
+                partitioner,
+                1_000,
+                1,
+            )),
+            registry: client,
+            shared: Arc::new(Shared::new(Store::memory(store.clone()))),
+            runtime: runtime.handle().clone(),
+            control: control.clone(),
+            watch: Arc::new(Watch::new(clock)),
+            clock,
+            workers: 2,
+            memory: Budget::of(64 << 20),
+            drain: false,
+            shutdown_timeout: Duration::from_secs(25),
+        };
+        let run = Some(std::thread::spawn(move || threads::run(run)));
+        Self { script, store, control, run, _registry: registry, _runtime: runtime }
+    }
+
+    fn script(&self) -> MutexGuard<'_, Script> {
+        self.script.lock().unwrap()
+    }
+
+    fn happens(&self, event: Event) {
+        self.script().events.push_back(event);
+    }
+
+    fn until(&self, what: &str, done: impl Fn(&Script) -> bool) {
+        let clock = System::new();
+        while !done(&self.script()) {
+            assert!(clock.now().mono_ms < PATIENCE_MS, "{what}: not reached");
+            clock.block(Duration::from_millis(5));
+        }
+    }
+
+    fn leave(mut self) -> Ended {
+        self.control.leave();
+        self.run.take().unwrap().join().unwrap()
+    }
+
+    /// Values in all published files, in order.
+    fn rows(&self) -> Vec<i64> {
+        let mut rows: Vec<i64> = Vec::new();
+        for (key, bytes) in self.store.objects() {
+            assert!(key.starts_with("rows/"), "{key}");
+            let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).unwrap().build().unwrap();
+            for batch in reader {
+                let batch = batch.unwrap();
+                rows.extend(batch.column(0).as_primitive::<Int64Type>().values());
+            }
+        }
+        rows.sort_unstable();
+        rows
+    }
+}
+
+fn tp(partition: i32) -> TopicPartition {
+    TopicPartition::new("rows", partition)
+}
+
+#[test]
+fn brokers_that_do_not_answer_hold_nothing_else_up() {
+    let rig = Rig::new(&[100, 100]);
+    rig.script().hold_commits = true;
+    rig.happens(Event::Assigned(vec![tp(0)]));
+    rig.until("a commit", |s| !s.held.is_empty());
+    // Nobody answers the commit, nor where the second partition starts: the first one flows on.
+    rig.script().hold_starts = true;
+    rig.happens(Event::Assigned(vec![tp(1)]));
+    rig.until("the second question", |s| s.held.len() >= 2);
+    let polls = rig.script().polls;
+    rig.script().ends.insert(tp(0), 120);
+    rig.until("the rest of the first", |s| s.flowing[&tp(0)] == 120 && s.polls > polls + 50);
+    assert!(!rig.script().flowing.contains_key(&tp(1)));
+    {
+        let mut script = rig.script();
+        (script.hold_commits, script.hold_starts) = (false, false);
+        script.committed.insert(tp(0), 100);
+        let held = std::mem::take(&mut script.held);
+        script.events.extend(held);
+    }
+    rig.until("everything", |s| {
+        s.committed.get(&tp(0)) == Some(&120) && s.committed.get(&tp(1)) == Some(&100)
+    });
+    let mut expected: Vec<i64> = (0..120).chain(0..100).collect();
+    expected.sort_unstable();
+    assert_eq!(rig.rows(), expected);
+    let ended = rig.leave();
+    assert!(ended.stopped.is_empty() && ended.fatal.is_none() && !ended.dropped);
+}
+
+#[test]
+fn start_answered_after_a_loss_is_not_taken() {
+    let rig = Rig::new(&[100]);
+    rig.script().hold_starts = true;
+    rig.happens(Event::Assigned(vec![tp(0)]));
+    rig.until("the first question", |s| s.held.len() == 1);
+    // Lost, read by another member up to 60, and ours again.
+    rig.happens(Event::Lost(vec![tp(0)]));
+    rig.script().committed.insert(tp(0), 60);
+    rig.happens(Event::Assigned(vec![tp(0)]));
+    rig.until("the second question", |s| s.held.len() == 2);
+    let polls = {
+        let mut script = rig.script();
+        let first = script.held.remove(0); // start at 0
+        script.events.push_back(first);
+        script.polls
+    };
+    rig.until("a while", |s| s.polls > polls + 50);
+    assert!(rig.script().flowing.is_empty(), "the answer of before the loss was taken");
+    {
+        let mut script = rig.script();
+        let second = script.held.remove(0);
+        script.events.push_back(second);
+    }
+    rig.until("everything", |s| s.committed[&tp(0)] == 100);
+    assert_eq!(rig.rows(), (60..100).collect::<Vec<_>>());
+    assert!(rig.leave().stopped.is_empty());
+}
+
+#[test]
+fn commit_answered_after_a_loss_is_nobodys() {
+    let rig = Rig::new(&[100]);
+    rig.script().hold_commits = true;
+    rig.happens(Event::Assigned(vec![tp(0)]));
+    rig.until("a commit", |s| s.held.len() == 1);
+    rig.script().flowing.clear();
+    rig.happens(Event::Lost(vec![tp(0)]));
+    rig.happens(Event::Assigned(vec![tp(0)]));
+    rig.until("the same again", |s| s.flowing.get(&tp(0)) == Some(&100) && s.held.len() == 2);
+    // The answer to the first commit must not count for the second assignment's, whose number may be the same.
+    let polls = {
+        let mut script = rig.script();
+        let first = script.held.remove(0);
+        script.events.push_back(first);
+        script.polls
+    };
+    rig.until("a while", |s| s.polls > polls + 50);
+    rig.happens(Event::Revoked(vec![tp(0)]));
+    rig.until("another while", |s| s.polls > polls + 100);
+    assert_eq!(rig.script().released, [], "given back before its commit was answered");
+    {
+        let mut script = rig.script();
+        script.committed.insert(tp(0), 100);
+        let held = std::mem::take(&mut script.held);
+        script.events.extend(held);
+    }
+    rig.until("the release", |s| s.released == [tp(0)]);
+    assert!(rig.leave().stopped.is_empty());
+}
+
+#[test]
+fn revoked_partition_is_committed_before_it_is_given_back_and_others_flow_on() {
+    let rig = Rig::new(&[30, 40]);
+    rig.happens(Event::Assigned(vec![tp(0), tp(1)]));
+    rig.until("both committed", |s| {
+        s.committed.get(&tp(0)) == Some(&30) && s.committed.get(&tp(1)) == Some(&40)
+    });
+    // The schema is known by now: what is read is decoded at once, and not left to the next owner.
+    rig.script().ends.insert(tp(0), 50);
+    rig.until("the rest read", |s| s.flowing[&tp(0)] == 50);
+    rig.happens(Event::Revoked(vec![tp(0)]));
+    rig.until("the release", |s| s.released == [tp(0)]);
+    assert_eq!(rig.script().committed[&tp(0)], 50);
+    rig.script().ends.insert(tp(1), 70);
+    rig.until("the other", |s| s.committed.get(&tp(1)) == Some(&70));
+    let mut expected: Vec<i64> = (0..50).chain(0..70).collect();
+    expected.sort_unstable();
+    assert_eq!(rig.rows(), expected);
+    assert!(rig.leave().stopped.is_empty());
+}
