@@ -8,6 +8,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
+use arrow::compute::cast;
+use arrow::datatypes::DataType;
 use criterion::{
     BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main,
 };
@@ -106,5 +108,38 @@ fn encode(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, encode);
+/// What it would save to hand the writer dictionaries: `plain` and `dictionaries` hold the same texts. Parquet's
+/// writer hashes every row either way; what building the dictionaries costs would come on top.
+fn texts(c: &mut Criterion) {
+    let columns = ["country", "city", "sku"].map(|name| event::schema().index_of(name));
+    let columns = columns.map(|index| index.expect("a column of the event"));
+    let plain: Vec<RecordBatch> =
+        batches().iter().map(|b| b.project(&columns).expect("columns")).collect();
+    let dictionaries: Vec<RecordBatch> = plain.iter().map(as_dictionaries).collect();
+    let count: usize = plain.iter().map(RecordBatch::num_rows).sum();
+    let mut group = c.benchmark_group("texts");
+    group.sample_size(10).sampling_mode(SamplingMode::Flat);
+    group.throughput(Throughput::Elements((count * columns.len()) as u64));
+    for (name, rows) in [("plain", plain), ("dictionaries", dictionaries)] {
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                let mut writer =
+                    ArrowWriter::try_new(std::io::sink(), rows[0].schema(), None).expect("writer");
+                rows.iter().for_each(|batch| writer.write(batch).expect("rows"));
+                writer.close().expect("end")
+            })
+        });
+    }
+    group.finish();
+}
+
+fn as_dictionaries(rows: &RecordBatch) -> RecordBatch {
+    let kind = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+    let columns = rows.columns().iter().map(|column| cast(column, &kind).expect("texts"));
+    let names = rows.schema();
+    let names = names.fields().iter().map(|f| f.name().clone());
+    RecordBatch::try_from_iter(names.zip(columns)).expect("columns")
+}
+
+criterion_group!(benches, encode, texts);
 criterion_main!(benches);
