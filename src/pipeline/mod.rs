@@ -9,6 +9,7 @@
 
 pub mod lanes;
 pub mod breaker;
+pub mod row;
 pub mod intake;
 pub mod task;
 pub mod effects;
@@ -45,6 +46,7 @@ pub static CODES: &[&Code] = &[
     &intake::TOO_LARGE,
     &intake::FORMAT,
     &intake::PLAN,
+    &row::build::ROWS,
     &worker::PANIC,
 ];
 
@@ -150,11 +152,7 @@ pub fn partitioner(pipeline: &config::Pipeline) -> Result<Partitioner, Vec<Fault
 
 /// What the configuration says about columns.
 pub fn decode_options(pipeline: &config::Pipeline) -> decode::Options {
-    decode::Options {
-        value: pipeline.value.clone(),
-        readers: pipeline.readers.clone(),
-        limits: pipeline.limits,
-    }
+    row::Options::of(pipeline).decode
 }
 
 /// What the tasks of a pipeline share. `epoch` must differ from that of every other run.
@@ -166,7 +164,7 @@ pub fn settings(
 ) -> Settings {
     let sink = &pipeline.sink;
     Settings {
-        decode: decode_options(pipeline),
+        row: row::Options::of(pipeline),
         partitioner,
         files: Arc::new(Files {
             pipeline: pipeline.name.clone(),

@@ -8,6 +8,7 @@ mod file;
 mod partition;
 mod protobuf;
 mod registry;
+mod row;
 mod s3_double;
 mod server;
 mod simulation;
