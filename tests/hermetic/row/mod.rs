@@ -150,7 +150,8 @@ fn collect<'s>(
     schema: &'s apache_avro::Schema,
     named: &mut HashMap<String, &'s apache_avro::Schema>,
 ) {
-    if let Some(name) = schema.name() {
+    if let Some(name) = schema.name().filter(|_| !matches!(schema, apache_avro::Schema::Ref { .. }))
+    {
         named.insert(name.fullname(None), schema);
     }
 }
