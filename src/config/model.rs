@@ -195,11 +195,22 @@ pub enum Format {
     Auto,
     Protobuf,
     Avro,
-    /// Text, without a schema.
+    /// UTF-8 text without a frame.
     String,
-    /// The bytes as they are, without a schema.
+    /// Any bytes.
     Bytes,
 }
+
+impl Format {
+    /// Whether records name a schema of the registry.
+    pub fn is_framed(self) -> bool {
+        match self {
+            Format::Auto | Format::Protobuf | Format::Avro => true,
+            Format::String | Format::Bytes => false,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unsigned {
     Widen,

@@ -83,10 +83,10 @@ pub struct Unwrapped {
 }
 
 impl Envelope {
-    /// How rows of `plan`, compiled from `schema`, are unwrapped. Error: [`ENVELOPE`].
-    pub fn new(plan: &Plan, schema: &Written, options: &Options) -> Result<Self, Fault> {
-        let names = match &schema.parsed {
-            Parsed::Avro(avro) => connect_names(&avro.json),
+    /// How rows of `plan`, compiled from `schema` if the registry has it, are unwrapped. Error: [`ENVELOPE`].
+    pub fn new(plan: &Plan, schema: Option<&Written>, options: &Options) -> Result<Self, Fault> {
+        let names = match schema.map(|schema| &schema.parsed) {
+            Some(Parsed::Avro(avro)) => connect_names(&avro.json),
             _ => HashMap::new(),
         };
         let Found { before, after, op, ts_ms } =

@@ -320,7 +320,7 @@ impl Intake {
         now: Now,
     ) -> Result<(Option<usize>, Option<&'a [u8]>), Stop> {
         let Some(format) = self.settings.row.key.format else { return Ok((None, None)) };
-        if matches!(format, Format::String | Format::Bytes) {
+        if !format.is_framed() {
             return Ok((None, record.key));
         }
         let Some(key) = record.key else {
@@ -355,7 +355,7 @@ impl Intake {
         let options = &self.settings.row.decode;
         takes(options.value.format, schema, "value.format")?;
         let plan = Plan::compile(schema, indexes, options).map_err(|f| refused(&f))?;
-        let value = ValuePlan { plan, schema: schema.clone() };
+        let value = ValuePlan { plan, schema: Some(schema.clone()) };
         if self.plain {
             return self.make_slot(Some(value), KeyPlan::None);
         }
@@ -369,14 +369,9 @@ impl Intake {
             return made.clone();
         }
         let value = pair.0.and_then(|plan| self.value_plans.get(plan)).cloned();
-        let key = match self.settings.row.key.format {
-            None => KeyPlan::None,
-            Some(Format::String) => KeyPlan::Text,
-            Some(Format::Bytes) => KeyPlan::Bytes,
-            Some(Format::Auto | Format::Protobuf | Format::Avro) => {
-                let plan = pair.1.and_then(|plan| self.key_plans.get(plan));
-                plan.map_or(KeyPlan::None, |plan| KeyPlan::Plan(plan.clone()))
-            }
+        let key = match pair.1.and_then(|plan| self.key_plans.get(plan)) {
+            Some(plan) => KeyPlan::Plan(plan.clone()),
+            None => KeyPlan::of(self.settings.row.key.format),
         };
         let made = self.make_slot(value, key);
         self.by_pair.insert(pair, made.clone());
@@ -384,7 +379,7 @@ impl Intake {
     }
 
     fn make_slot(&mut self, value: Option<ValuePlan>, key: KeyPlan) -> Result<usize, Box<Reject>> {
-        let schema_id = value.as_ref().map_or(0, |value| value.schema.id);
+        let schema_id = value.as_ref().map_or(0, ValuePlan::schema_id);
         let plan = RowPlan::new(value, key, &self.settings.row).map_err(|f| refused(&f))?;
         let bound = self.settings.partitioner.bind(&plan.schema, true).map_err(|faults| {
             faults.first().map_or_else(|| Reject::new(&PLAN, "no reason"), refused)
@@ -479,10 +474,7 @@ impl Intake {
 
     /// Schema references among these records that nothing is known of; some of them, if they are many.
     pub fn unknown_in<'a>(&self, records: impl Iterator<Item = Record<'a>>) -> Vec<SchemaRef> {
-        let keys = match self.settings.row.key.format {
-            None | Some(Format::String | Format::Bytes) => false,
-            Some(Format::Auto | Format::Protobuf | Format::Avro) => true,
-        };
+        let keys = self.settings.row.key.format.is_some_and(Format::is_framed);
         let mut unknown = BTreeSet::new();
         for record in records {
             let key = if keys { frame_of(&record, Side::Key) } else { None };
@@ -625,14 +617,12 @@ fn message<'a>(
 
 /// Refuses a schema in a language that the option does not take.
 fn takes(format: Format, schema: &Schema, option: &str) -> Result<(), Box<Reject>> {
-    let taken = match (format, schema.language) {
-        (Format::Auto, Language::Protobuf | Language::Avro) => true,
-        (Format::Protobuf, Language::Protobuf) | (Format::Avro, Language::Avro) => true,
-        (
-            Format::Auto | Format::Protobuf | Format::Avro | Format::String | Format::Bytes,
-            Language::Protobuf | Language::Avro | Language::Json,
-        ) => false,
-    };
+    let taken = matches!(
+        (format, schema.language),
+        (Format::Auto, Language::Protobuf | Language::Avro)
+            | (Format::Protobuf, Language::Protobuf)
+            | (Format::Avro, Language::Avro)
+    );
     if taken {
         return Ok(());
     }

@@ -146,7 +146,8 @@ pub fn partitioner(pipeline: &config::Pipeline) -> Result<Partitioner, Vec<Fault
         SinkUrl::S3 { prefix, .. } => prefix.len() + 1,
         SinkUrl::Local(_) => 0,
     };
-    Partitioner::compile(&pipeline.partition_by, sink.escape, sink.partition_columns)
+    let key = pipeline.key.format.is_some();
+    Partitioner::with_key(&pipeline.partition_by, sink.escape, sink.partition_columns, key)
         .map(|partitioner| partitioner.reserving(prefix + file::name::NAME_MAX))
 }
 

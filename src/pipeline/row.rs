@@ -67,11 +67,18 @@ impl Options {
     }
 }
 
-/// A value's plan, and the schema it was compiled from.
+/// A value's plan, and the schema it was compiled from if the registry has it.
 #[derive(Debug, Clone)]
 pub struct ValuePlan {
     pub plan: Arc<Plan>,
-    pub schema: Arc<registry::Schema>,
+    pub schema: Option<Arc<registry::Schema>>,
+}
+
+impl ValuePlan {
+    /// Id of its schema; 0 without one.
+    pub fn schema_id(&self) -> u32 {
+        self.schema.as_ref().map_or(0, |schema| schema.id)
+    }
 }
 
 /// How records of one value plan and one key plan become rows. Compiled once.
@@ -100,7 +107,7 @@ impl RowPlan {
     ) -> Result<Arc<Self>, Fault> {
         let envelope = match &value {
             Some(v) if options.unwraps() => {
-                Some(Envelope::new(&v.plan, &v.schema, &options.decode)?)
+                Some(Envelope::new(&v.plan, v.schema.as_deref(), &options.decode)?)
             }
             _ => None,
         };

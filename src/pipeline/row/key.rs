@@ -9,6 +9,7 @@ use arrow::compute::take;
 use arrow::datatypes::{DataType, Field};
 use arrow::error::ArrowError;
 
+use crate::config::Format;
 use crate::decode::{self, Decoder, Plan};
 use crate::error::Reject;
 
@@ -29,6 +30,15 @@ pub enum KeyPlan {
 }
 
 impl KeyPlan {
+    /// The plan of a format that takes no schema.
+    pub fn of(format: Option<Format>) -> Self {
+        match format {
+            Some(Format::String) => KeyPlan::Text,
+            Some(Format::Bytes) => KeyPlan::Bytes,
+            None | Some(Format::Auto | Format::Protobuf | Format::Avro) => KeyPlan::None,
+        }
+    }
+
     /// The column: a struct for a message or record, else the value itself.
     pub(super) fn field(&self) -> Option<Field> {
         let of = |data_type| Some(Field::new(KEY, data_type, true));

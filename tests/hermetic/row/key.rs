@@ -166,3 +166,20 @@ fn keys_that_are_always_null_make_no_column_where_only_a_schema_could_say_its_ty
     let (data, _) = run("key: { format: auto }", vec![avro(1, ROW)], vec![with_key(1, None)]);
     assert_eq!(data[0].columns(), ["n: Int64"]);
 }
+
+#[test]
+fn partition_expressions_may_name_the_key_where_it_is_a_column() {
+    let records = vec![with_key(1, Some(key(2, "a", 1))), with_key(2, None)];
+    let more = "key: { format: auto }\npartition_by: [_key.tenant]";
+    let (data, _) = run(more, vec![avro(1, ROW), avro(2, KEY)], records);
+    let mut folders: Vec<&str> = data.iter().map(|file| file.folder.as_str()).collect();
+    folders.sort();
+    assert_eq!(folders, ["rows/tenant=__HIVE_DEFAULT_PARTITION__", "rows/tenant=a"]);
+    let more = "key: { format: string }\npartition_by: [_key]";
+    let (data, _) = run(more, vec![avro(1, ROW)], vec![with_key(1, Some(b"k".to_vec()))]);
+    assert_eq!(data[0].folder, "rows/key=k");
+    assert_eq!(data[0].columns(), ["n: Int64", "_key: Utf8?"]);
+    let pipeline = super::parse("partition_by: [_key]").pipeline;
+    let faults = forebay::pipeline::partitioner(&pipeline).unwrap_err();
+    assert!(faults[0].message.contains("`key.format`"), "{faults:?}");
+}

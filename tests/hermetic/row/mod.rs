@@ -5,6 +5,7 @@ mod envelope;
 mod key;
 mod metadata;
 mod tombstones;
+mod trouble;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -166,7 +167,13 @@ fn parse(more: &str) -> Config {
 }
 
 /// Data files and reject files after everything was read; offsets count from 0 where a record has none.
-fn run(
+fn run(more: &str, schemas: Vec<(u32, Schema)>, records: Vec<SimRecord>) -> (Vec<File>, Vec<File>) {
+    run_in(Trouble::default(), 7, more, schemas, records)
+}
+
+fn run_in(
+    trouble: Trouble,
+    seed: u64,
     more: &str,
     schemas: Vec<(u32, Schema)>,
     mut records: Vec<SimRecord>,
@@ -177,16 +184,21 @@ fn run(
     let pipeline = parse(more).pipeline;
     let settings_of = move |life: u64| {
         let partitioner = forebay::pipeline::partitioner(&pipeline).unwrap();
-        Arc::new(forebay::pipeline::settings(&pipeline, partitioner, 1 << 20, life + 1))
+        Arc::new(forebay::pipeline::settings(
+            &pipeline,
+            partitioner,
+            1 << 20,
+            1_000_000 * (life + 1),
+        ))
     };
     let memory = Memory::new(1, 1 << 20, Chance::default());
     let schemas: HashMap<_, _> =
         schemas.into_iter().map(|(id, s)| (SchemaRef::Id(id), Arc::new(s))).collect();
     let log = BTreeMap::from([(TopicPartition::new("rows", 3), records)]);
     let world = World { log, schemas, store: Store::memory(memory.clone()) };
-    let mut simulation = Simulation::new(settings_of, world, Trouble::default(), 7);
+    let mut simulation = Simulation::new(settings_of, world, trouble, seed);
     let report = simulation.run(1_000_000);
-    assert!(report.finished, "{report:?}");
+    assert!(report.finished, "seed {seed}: {report:?}");
     let (mut data, mut rejects) = (Vec::new(), Vec::new());
     for (key, bytes) in memory.objects() {
         let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).unwrap();
