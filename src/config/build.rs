@@ -19,7 +19,7 @@ pub(super) fn config(v: &mut Values<'_>) -> Config {
     let name = v.checked("pipeline", pipeline_name).unwrap_or_default();
     let memory_limit = v.share("memory.limit").map_or(usize::MAX, to_usize);
     let sink = sink(v);
-    v.choice("key.format", &[("ignore", ())]);
+    let (metadata, raw_key) = metadata(v);
     v.choice("evolution.mode", &[("rotate", ())]);
     Config {
         memory_limit,
@@ -30,6 +30,8 @@ pub(super) fn config(v: &mut Values<'_>) -> Config {
             source: source(v, &name),
             registry: registry(v),
             value: value(v),
+            key: key(v, raw_key),
+            metadata,
             partition_by: partition_by(v),
             rotate: Rotate {
                 rows: v.count("rotate.rows").unwrap_or(1),
@@ -73,7 +75,11 @@ fn value(v: &mut Values<'_>) -> Value {
         tombstones: v
             .choice(
                 "value.tombstones",
-                &[("skip", Tombstones::Skip), ("reject", Tombstones::Reject)],
+                &[
+                    ("skip", Tombstones::Skip),
+                    ("row", Tombstones::Row),
+                    ("reject", Tombstones::Reject),
+                ],
             )
             .unwrap_or(is.tombstones),
         recursion: v
@@ -90,7 +96,48 @@ fn value(v: &mut Values<'_>) -> Value {
             .choice("value.unions", &[("struct", Unions::Struct), ("json", Unions::Json)])
             .unwrap_or(is.unions),
         truncate_timestamps: v.flag("value.truncate_timestamps").unwrap_or(is.truncate_timestamps),
+        unwrap: v
+            .choice("value.unwrap", &[("none", Unwrap::None), ("debezium", Unwrap::Debezium)])
+            .unwrap_or(is.unwrap),
     }
+}
+
+/// `raw`: `metadata` asks for the key as it is.
+fn key(v: &mut Values<'_>, raw: bool) -> Key {
+    const WORDS: [(&str, Option<Format>); 6] = [
+        ("ignore", None),
+        ("auto", Some(Format::Auto)),
+        ("protobuf", Some(Format::Protobuf)),
+        ("avro", Some(Format::Avro)),
+        ("string", Some(Format::String)),
+        ("bytes", Some(Format::Bytes)),
+    ];
+    let format = v.choice("key.format", &WORDS).flatten();
+    Key { format: format.or(raw.then_some(Format::Bytes)) }
+}
+
+/// The columns asked for, and whether the key is among them: it has a section of its own.
+fn metadata(v: &mut Values<'_>) -> (Vec<Metadata>, bool) {
+    const PATH: &str = "metadata";
+    const WORDS: [(&str, Option<Metadata>); 8] = [
+        ("topic", Some(Metadata::Topic)),
+        ("partition", Some(Metadata::Partition)),
+        ("offset", Some(Metadata::Offset)),
+        ("timestamp", Some(Metadata::Timestamp)),
+        ("timestamp_type", Some(Metadata::TimestampType)),
+        ("key", None),
+        ("headers", Some(Metadata::Headers)),
+        ("schema_id", Some(Metadata::SchemaId)),
+    ];
+    if v.node(PATH).is_some_and(|node| matches!(&node.kind, Kind::List(items) if items.is_empty()))
+    {
+        return (Vec::new(), false);
+    }
+    let words = v.choices(PATH, &WORDS).unwrap_or_default();
+    let mut columns: Vec<Metadata> = words.iter().copied().flatten().collect();
+    columns.sort_unstable();
+    columns.dedup();
+    (columns, words.contains(&None))
 }
 
 fn partition_by(v: &mut Values<'_>) -> Vec<PartitionItem> {

@@ -53,6 +53,9 @@ pub struct Pipeline {
     pub source: Source,
     pub registry: Registry,
     pub value: Value,
+    pub key: Key,
+    /// Columns beside the value's, without repetition, in the order of [`Metadata`].
+    pub metadata: Vec<Metadata>,
     pub partition_by: Vec<PartitionItem>,
     pub sink: Sink,
     pub rotate: Rotate,
@@ -166,6 +169,8 @@ pub struct Value {
     pub unions: Unions,
     /// Timestamps finer than the column: reject the record, or cut the digits off.
     pub truncate_timestamps: bool,
+    /// Envelopes that are taken off.
+    pub unwrap: Unwrap,
 }
 
 impl Default for Value {
@@ -179,6 +184,7 @@ impl Default for Value {
             recursion: Recursion::Json,
             unions: Unions::Struct,
             truncate_timestamps: true,
+            unwrap: Unwrap::None,
         }
     }
 }
@@ -189,7 +195,22 @@ pub enum Format {
     Auto,
     Protobuf,
     Avro,
+    /// UTF-8 text without a frame.
+    String,
+    /// Any bytes.
+    Bytes,
 }
+
+impl Format {
+    /// Whether records name a schema of the registry.
+    pub fn is_framed(self) -> bool {
+        match self {
+            Format::Auto | Format::Protobuf | Format::Avro => true,
+            Format::String | Format::Bytes => false,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unsigned {
     Widen,
@@ -209,6 +230,8 @@ pub enum Presence {
 pub enum Tombstones {
     /// Counted, and left out of the files.
     Skip,
+    /// A row of nulls whose `_deleted` is true.
+    Row,
     Reject,
 }
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -221,6 +244,33 @@ pub enum Recursion {
 pub enum Unions {
     Struct,
     Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unwrap {
+    /// Values are columns as they are.
+    None,
+    /// Change events: the columns of `after`, or of `before` for a delete.
+    Debezium,
+}
+
+/// How a record's key becomes the column `_key`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Key {
+    /// `None`: keys make no column.
+    pub format: Option<Format>,
+}
+
+/// A column of what Kafka or the registry says of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Metadata {
+    Topic,
+    Partition,
+    Offset,
+    Timestamp,
+    TimestampType,
+    Headers,
+    SchemaId,
 }
 
 /// One item of `partition_by`.

@@ -385,13 +385,35 @@ fn what_the_design_knows_and_this_version_does_not_is_refused_by_name() {
         ("rotate: { idle: 5m }", "rotate.idle"),
         ("sink: { url: 's3://lake', format: avro }", "`avro` is not in this version"),
         ("sink: { url: 's3://lake', format: json }", "`json` is not in this version"),
-        ("key: { format: string }", "`string` is not in this version"),
+        ("key: { format: json_schema }", "`json_schema` is not in this version"),
         ("value: { format: json_schema }", "`json_schema` is not in this version"),
-        ("value: { tombstones: row }", "`row` is not in this version"),
         ("evolution: { mode: widen }", "`widen` is not in this version"),
     ] {
         one(lines, "FB0409", &[part]);
     }
+}
+
+#[test]
+fn columns_beside_the_values_are_read_in_one_order_without_repetition() {
+    let of = |lines: &str| parse(&with(lines)).unwrap().pipeline;
+    let p = of("metadata: [schema_id, topic, topic, key]");
+    assert_eq!(p.metadata, [Metadata::Topic, Metadata::SchemaId]);
+    assert_eq!(p.key.format, Some(Format::Bytes));
+    let p = of("metadata: [key]\nkey: { format: avro }");
+    assert_eq!((p.metadata.len(), p.key.format), (0, Some(Format::Avro)));
+    assert_eq!(of("key: { format: ignore }").key.format, None);
+    assert_eq!(of("metadata: []").metadata, []);
+    assert_eq!(of("metadata: headers").metadata, [Metadata::Headers]);
+    one("metadata: [offset, epoch]", "FB0408", &["`metadata`", "`epoch`", "timestamp_type"]);
+    let p = of("value: { unwrap: debezium, tombstones: row }");
+    assert_eq!((p.value.unwrap, p.value.tombstones), (Unwrap::Debezium, Tombstones::Row));
+}
+
+#[test]
+fn rows_of_tombstones_without_the_key_are_warned_of() {
+    let warnings = |lines: &str| parse(&with(lines)).unwrap().warnings.join(" ");
+    assert!(warnings("value: { tombstones: row }").contains("`key.format`"));
+    assert_eq!(warnings("value: { tombstones: row }\nkey: { format: string }"), "");
 }
 
 #[test]
@@ -415,6 +437,7 @@ fn options_that_exclude_each_other_are_refused() {
             "sink: { url: 's3://lake', compression: snappy, compression_level: 1 }",
             "none with snappy",
         ),
+        ("metadata: [key]\nkey: { format: ignore }", "`metadata: [key]`"),
         ("sink: { url: 's3://lake', access_key_id: a }", "secret_access_key"),
         ("sink: { url: 's3://lake', session_token: a }", "session_token"),
         ("sink: { url: 's3://lake', kms_key_id: a }", "aws:kms"),
@@ -445,7 +468,7 @@ registry:
   colour: blue
   auth: { password: p }
 value: { format: json, enums: nmae, presence: 1 }
-key: { format: string }
+key: { format: json }
 partition_by: [{ name: x }, { expr: a, x: y }]
 sink:
   url: gs://x

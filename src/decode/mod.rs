@@ -9,6 +9,7 @@
 pub mod avro;
 pub mod codes;
 pub mod columns;
+pub mod envelope;
 pub mod protobuf;
 pub mod readers;
 
@@ -87,6 +88,14 @@ impl Plan {
             }
         };
         Ok(Arc::new(plan))
+    }
+
+    /// True if the one column is the value itself: a schema that is no message or record.
+    pub fn is_scalar(&self) -> bool {
+        match &self.program {
+            Program::Protobuf(_) => false,
+            Program::Avro(program) => program.is_scalar(),
+        }
     }
 
     fn new<P>(compiled: Compiled<P>, options: &Options, wrap: fn(Box<P>) -> Program) -> Self {

@@ -13,15 +13,18 @@ use arrow::datatypes::Int64Type;
 
 use crate::clock::Now;
 use crate::config::{Format, Tombstones};
-use crate::decode::{Decoder, Plan};
+use crate::decode::envelope::ENVELOPE;
+use crate::decode::{self, Plan};
 use crate::error::{Code, Fault, Kind, Reject};
 use crate::file::reject::RejectRows;
 use crate::partition::{Bound, Context};
 use crate::pipeline::breaker::{Breaker, Verdict};
 use crate::pipeline::lanes::{Lanes, Place, Rows};
+use crate::pipeline::row::build::Finished;
+use crate::pipeline::row::{self, Builder, KeyPlan, RowPlan, ValuePlan};
 use crate::pipeline::task::Settings;
 use crate::position::{Offset, TopicPartition};
-use crate::record::{self, Record, Timestamp};
+use crate::record::{self, Record};
 use crate::registry::{Found, Language, Lookup, Schema};
 use crate::wire::{self, Frame, MessageIndexes, SchemaRef, Side};
 
@@ -42,7 +45,7 @@ pub static TOMBSTONE: Code = Code {
     id: "FB0912",
     kind: Kind::Reject,
     title: "a record without a value",
-    help: "`value.tombstones` is `reject`. With `skip` such records are counted and left out.",
+    help: "`value.tombstones` is `reject`. With `skip` such records are counted and left out; with `row` they are rows of nulls.",
 };
 pub static TOO_LARGE: Code = Code {
     id: "FB0913",
@@ -54,7 +57,7 @@ pub static FORMAT: Code = Code {
     id: "FB0914",
     kind: Kind::Reject,
     title: "a schema language that the pipeline does not take",
-    help: "`value.format` names one language, or the language is not in this version (JSON Schema).",
+    help: "`value.format` or `key.format` names one language, or the language is not in this version (JSON Schema).",
 };
 pub static PLAN: Code = Code {
     id: "FB0915",
@@ -91,18 +94,37 @@ enum Entry {
     },
 }
 
-/// Rows under construction for one writer schema and message.
+/// Rows under construction for one writer schema and message, and one of the key.
 #[derive(Debug)]
 struct Slot {
-    decoder: Decoder,
+    rows: Builder,
     bound: Bound,
     group: usize,
+    /// The value's; 0 without one.
     schema_id: u32,
-    offsets: Vec<Offset>,
-    timestamps: Vec<Timestamp>,
 }
 
 type MessageKey = (SchemaRef, MessageIndexes);
+
+/// What is known of the messages that values, or keys, are of.
+#[derive(Debug, Default)]
+struct Messages {
+    /// Where the plan of each stands.
+    by_message: HashMap<MessageKey, Result<usize, Box<Reject>>>,
+    /// The last one: the next is mostly of the same.
+    last: Option<(MessageKey, usize)>,
+}
+
+/// Plan of the value and of the key; none where there was none yet.
+type Pair = (Option<usize>, Option<usize>);
+
+/// Why a record does not become a row now.
+#[derive(Debug)]
+enum Stop {
+    Wait(SchemaRef),
+    /// With the half of the record whose schema may be to blame.
+    Reject(Box<Reject>, Side),
+}
 
 /// Decoders of one Kafka partition.
 #[derive(Debug)]
@@ -110,10 +132,20 @@ pub struct Intake {
     settings: Arc<Settings>,
     topic_partition: TopicPartition,
     schemas: HashMap<SchemaRef, Entry>,
-    by_message: HashMap<MessageKey, Result<usize, Box<Reject>>>,
+    values: Messages,
+    keys: Messages,
+    /// [`row::Options::is_plain`]: a value's plan has the number of its slot. Else what follows applies.
+    plain: bool,
+    value_plans: Vec<ValuePlan>,
+    key_plans: Vec<Arc<Plan>>,
+    of_keys: decode::Options,
+    by_pair: HashMap<Pair, Result<usize, Box<Reject>>>,
+    last_pair: Option<(Pair, usize)>,
+    /// The value's plan of the last row that had one.
+    before: Option<usize>,
     slots: Vec<Slot>,
-    /// The slot of the last record: the next one is mostly of the same.
-    last: Option<(MessageKey, usize)>,
+    /// The slot of the last record.
+    last: Option<usize>,
     breaker: Breaker,
     rejects: RejectRows,
     rows: usize,
@@ -127,13 +159,22 @@ pub struct Intake {
 
 impl Intake {
     pub fn new(settings: Arc<Settings>, topic_partition: TopicPartition) -> Self {
+        let limit = settings.row.decode.limits.record_bytes;
         Self {
             breaker: Breaker::new(settings.breaker),
-            rejects: RejectRows::new(topic_partition.clone(), settings.decode.limits.record_bytes),
+            rejects: RejectRows::new(topic_partition.clone(), limit),
+            plain: settings.row.is_plain(),
+            of_keys: settings.row.of_keys(),
             settings,
             topic_partition,
             schemas: HashMap::new(),
-            by_message: HashMap::new(),
+            values: Messages::default(),
+            keys: Messages::default(),
+            value_plans: Vec::new(),
+            key_plans: Vec::new(),
+            by_pair: HashMap::new(),
+            last_pair: None,
+            before: None,
             slots: Vec::new(),
             last: None,
             rows: 0,
@@ -149,13 +190,13 @@ impl Intake {
     }
 
     pub fn memory(&self) -> usize {
-        self.rejects.bytes() + self.slots.iter().map(|s| s.decoder.bytes()).sum::<usize>()
+        self.rejects.bytes() + self.slots.iter().map(|s| s.rows.bytes()).sum::<usize>()
     }
 
     /// Decoded bytes where the last row went, and of rejects.
     pub fn taken_bytes(&self) -> usize {
-        let last = self.last.as_ref().and_then(|(_, slot)| self.slots.get(*slot));
-        self.rejects.bytes() + last.map_or(0, |s| s.decoder.bytes())
+        let last = self.last.and_then(|slot| self.slots.get(slot));
+        self.rejects.bytes() + last.map_or(0, |s| s.rows.bytes())
     }
 
     /// Rejects by code since the last call.
@@ -165,19 +206,19 @@ impl Intake {
 
     /// Unknown fields skipped since the last call.
     pub fn take_unknown_fields(&mut self) -> u64 {
-        self.slots.iter_mut().map(|s| s.decoder.take_unknown_fields()).sum()
+        self.slots.iter_mut().map(|s| s.rows.take_unknown_fields()).sum()
     }
 
     /// Takes one record: a row, a reject, a skip, or a wait.
     pub fn take(&mut self, record: &Record<'_>, now: Now) -> Taken {
         self.taken += 1;
         match self.row(record, now) {
-            Ok(Ok(taken)) => {
+            Ok(taken) => {
                 self.rows += usize::from(matches!(taken, Taken::Row));
                 taken
             }
-            Ok(Err(reject)) => {
-                let schema = self.frame_of(record);
+            Err(Stop::Reject(reject, side)) => {
+                let schema = frame_of(record, side);
                 match self.breaker.note(&reject, schema, self.taken, now) {
                     Verdict::Go => {
                         self.reject(record, &reject);
@@ -186,139 +227,164 @@ impl Intake {
                     Verdict::Pause(schema) => Taken::Wait(schema),
                 }
             }
-            Err(schema) => Taken::Wait(schema),
+            Err(Stop::Wait(schema)) => Taken::Wait(schema),
         }
     }
 
-    /// `Err`: it waits for this schema. `Ok(Err)`: it is a reject.
-    fn row(
+    fn row(&mut self, record: &Record<'_>, now: Now) -> Result<Taken, Stop> {
+        let Some(value) = record.value else { return self.tombstone(record, now) };
+        self.check_size(record)?;
+        let frame = Frame::parse(value, record.headers, Side::Value).map_err(of_value)?;
+        let (at, body) = self.value(&frame, now)?;
+        if !self.plain {
+            return self.row_beside(record, Some((at, body)), now);
+        }
+        self.last = Some(at);
+        self.slots[at].rows.append(record, Some(body), None).map_err(of_value)?;
+        Ok(Taken::Row)
+    }
+
+    fn tombstone(&mut self, record: &Record<'_>, now: Now) -> Result<Taken, Stop> {
+        match self.settings.row.decode.value.tombstones {
+            Tombstones::Skip => Ok(Taken::Skipped),
+            Tombstones::Row => {
+                self.check_size(record)?;
+                self.row_beside(record, None, now)
+            }
+            Tombstones::Reject => Err(of_value(Reject::new(
+                &TOMBSTONE,
+                "null value: a value required by `value.tombstones`",
+            ))),
+        }
+    }
+
+    fn check_size(&self, record: &Record<'_>) -> Result<(), Stop> {
+        let limit = self.settings.row.decode.limits.record_bytes;
+        let value = record.value.map_or(0, <[u8]>::len);
+        if value + record.key.map_or(0, <[u8]>::len) <= limit {
+            return Ok(());
+        }
+        Err(of_value(Reject::new(
+            &TOO_LARGE,
+            format!("value of {value} bytes: key and value of at most {limit} required"),
+        )))
+    }
+
+    /// A row with more than its value's columns. Without a value it is a tombstone, and takes the columns
+    /// of the value before it.
+    fn row_beside(
         &mut self,
         record: &Record<'_>,
+        value: Option<(usize, &[u8])>,
         now: Now,
-    ) -> Result<Result<Taken, Box<Reject>>, SchemaRef> {
-        let Some(value) = record.value else {
-            return Ok(match self.settings.decode.value.tombstones {
-                Tombstones::Skip => Ok(Taken::Skipped),
-                Tombstones::Reject => Err(Reject::new(
-                    &TOMBSTONE,
-                    "null value: a value required by `value.tombstones`",
-                )),
-            });
+    ) -> Result<Taken, Stop> {
+        let (key_plan, key) = self.key(record, now)?;
+        let pair = (value.map(|(plan, _)| plan).or(self.before), key_plan);
+        let slot = match &self.last_pair {
+            Some((last, slot)) if *last == pair => *slot,
+            _ => self.pair(pair).map_err(of_value)?,
         };
-        let limit = self.settings.decode.limits.record_bytes;
-        if value.len() + record.key.map_or(0, <[u8]>::len) > limit {
-            return Ok(Err(Reject::new(
-                &TOO_LARGE,
-                format!(
-                    "value of {} bytes: key and value of at most {limit} required",
-                    value.len()
-                ),
-            )));
-        }
-        let frame = match Frame::parse(value, record.headers, Side::Value) {
-            Ok(frame) => frame,
-            Err(reject) => return Ok(Err(reject)),
-        };
-        let (slot, body) = match self.slot(&frame, now)? {
-            Ok(found) => found,
-            Err(reject) => return Ok(Err(reject)),
-        };
-        let slot = &mut self.slots[slot];
-        Ok(slot.decoder.append(body).map(|()| {
-            slot.offsets.push(record.offset);
-            slot.timestamps.push(record.timestamp);
-            Taken::Row
-        }))
+        self.last_pair = Some((pair, slot));
+        self.last = Some(slot);
+        self.before = pair.0;
+        let body = value.map(|(_, body)| body);
+        self.slots[slot].rows.append(record, body, key).map_err(of_value)?;
+        Ok(Taken::Row)
     }
 
-    /// The decoder for a frame, and the body it decodes.
-    #[allow(clippy::type_complexity)]
-    fn slot<'a>(
-        &mut self,
-        frame: &Frame<'a>,
-        now: Now,
-    ) -> Result<Result<(usize, &'a [u8]), Box<Reject>>, SchemaRef> {
-        // Fast path: the same schema and message as the record before.
-        if let Some(((schema, indexes), slot)) = &self.last
-            && *schema == frame.schema
-        {
-            if indexes.is_empty() {
-                return Ok(Ok((*slot, frame.body())));
-            }
-            if let Ok((path, body)) = frame.protobuf()
-                && path == *indexes
-            {
-                return Ok(Ok((*slot, body)));
-            }
+    /// The plan of a frame's message, and the body it decodes.
+    fn value<'a>(&mut self, frame: &Frame<'a>, now: Now) -> Result<(usize, &'a [u8]), Stop> {
+        if let Some(found) = self.values.same(frame) {
+            return Ok(found);
         }
-        let schema = match self.schemas.get(&frame.schema) {
-            Some(Entry::Ready(schema)) => schema.clone(),
-            Some(Entry::Refused { reason, until_ms }) if now.mono_ms < *until_ms => {
-                return Ok(Err(Reject::new(
-                    &NO_SCHEMA,
-                    format!("schema `{}`: {reason}", frame.schema),
-                )));
-            }
-            _ => return Err(frame.schema),
-        };
-        let (indexes, body) = match schema.language {
-            Language::Protobuf => match frame.protobuf() {
-                Ok(found) => found,
-                Err(reject) => return Ok(Err(reject)),
-            },
-            Language::Avro | Language::Json => (MessageIndexes::new(), frame.body()),
-        };
+        let (schema, indexes, body) = message(&self.schemas, frame, now, Side::Value)?;
         let key = (frame.schema, indexes);
-        let made = match self.by_message.get(&key) {
+        let made = match self.values.by_message.get(&key) {
             Some(made) => made.clone(),
             None => {
-                let made = self.make_slot(&schema, &key.1);
-                // Messages that a schema has are few; indexes that name none are as many as records.
-                if made.as_ref().map_or_else(|reject| reject.code == &PLAN, |_| true) {
-                    self.by_message.insert(key.clone(), made.clone());
-                }
+                let made = self.make_value(&schema, &key.1);
+                self.values.remember(&key, &made);
                 made
             }
         };
-        Ok(made.map(|slot| {
-            self.last = Some((key, slot));
-            (slot, body)
-        }))
+        let plan = made.map_err(of_value)?;
+        self.values.last = Some((key, plan));
+        Ok((plan, body))
     }
 
-    fn make_slot(&mut self, schema: &Schema, indexes: &[u32]) -> Result<usize, Box<Reject>> {
-        let taken = match (self.settings.decode.value.format, schema.language) {
-            (Format::Auto, Language::Protobuf | Language::Avro) => true,
-            (Format::Protobuf, Language::Protobuf) | (Format::Avro, Language::Avro) => true,
-            (Format::Auto | Format::Protobuf | Format::Avro, _) => false,
-        };
-        if !taken {
-            return Err(Reject::new(
-                &FORMAT,
-                format!(
-                    "schema `{}` of language {:?}: `value.format` takes another",
-                    schema.id, schema.language
-                ),
-            ));
+    /// What the key plan takes, and which plan that is. A record without a key takes the plan of the one
+    /// before it.
+    fn key<'a>(
+        &mut self,
+        record: &Record<'a>,
+        now: Now,
+    ) -> Result<(Option<usize>, Option<&'a [u8]>), Stop> {
+        let Some(format) = self.settings.row.key.format else { return Ok((None, None)) };
+        if !format.is_framed() {
+            return Ok((None, record.key));
         }
-        let refused = |fault: &Fault| {
-            let code = if fault.code == &wire::INDEXES { fault.code } else { &PLAN };
-            let text = if fault.code == code { fault.message.clone() } else { fault.to_string() };
-            Reject::new(code, text)
+        let Some(key) = record.key else {
+            return Ok((self.keys.last.as_ref().map(|(_, plan)| *plan), None));
         };
-        let plan =
-            Plan::compile(schema, indexes, &self.settings.decode).map_err(|f| refused(&f))?;
+        let frame = Frame::parse(key, record.headers, Side::Key).map_err(of_key)?;
+        if let Some((plan, body)) = self.keys.same(&frame) {
+            return Ok((Some(plan), Some(body)));
+        }
+        let (schema, indexes, body) = message(&self.schemas, &frame, now, Side::Key)?;
+        let message = (frame.schema, indexes);
+        let made = match self.keys.by_message.get(&message) {
+            Some(made) => made.clone(),
+            None => {
+                let made = takes(format, &schema, "key.format").and_then(|()| {
+                    Plan::compile(&schema, &message.1, &self.of_keys).map_err(|f| refused(&f))
+                });
+                let made = made.map(|plan| {
+                    self.key_plans.push(plan);
+                    self.key_plans.len() - 1
+                });
+                self.keys.remember(&message, &made);
+                made
+            }
+        };
+        let plan = made.map_err(of_key)?;
+        self.keys.last = Some((message, plan));
+        Ok((Some(plan), Some(body)))
+    }
+
+    fn make_value(&mut self, schema: &Arc<Schema>, indexes: &[u32]) -> Result<usize, Box<Reject>> {
+        let options = &self.settings.row.decode;
+        takes(options.value.format, schema, "value.format")?;
+        let plan = Plan::compile(schema, indexes, options).map_err(|f| refused(&f))?;
+        let value = ValuePlan { plan, schema: Some(schema.clone()) };
+        if self.plain {
+            return self.make_slot(Some(value), KeyPlan::None);
+        }
+        self.value_plans.push(value);
+        Ok(self.value_plans.len() - 1)
+    }
+
+    /// The slot of a value's plan and a key's.
+    fn pair(&mut self, pair: Pair) -> Result<usize, Box<Reject>> {
+        if let Some(made) = self.by_pair.get(&pair) {
+            return made.clone();
+        }
+        let value = pair.0.and_then(|plan| self.value_plans.get(plan)).cloned();
+        let key = match pair.1.and_then(|plan| self.key_plans.get(plan)) {
+            Some(plan) => KeyPlan::Plan(plan.clone()),
+            None => KeyPlan::of(self.settings.row.key.format),
+        };
+        let made = self.make_slot(value, key);
+        self.by_pair.insert(pair, made.clone());
+        made
+    }
+
+    fn make_slot(&mut self, value: Option<ValuePlan>, key: KeyPlan) -> Result<usize, Box<Reject>> {
+        let schema_id = value.as_ref().map_or(0, ValuePlan::schema_id);
+        let plan = RowPlan::new(value, key, &self.settings.row).map_err(|f| refused(&f))?;
         let bound = self.settings.partitioner.bind(&plan.schema, true).map_err(|faults| {
             faults.first().map_or_else(|| Reject::new(&PLAN, "no reason"), refused)
         })?;
-        self.slots.push(Slot {
-            decoder: Decoder::new(plan),
-            bound,
-            group: usize::MAX,
-            schema_id: schema.id,
-            offsets: Vec::new(),
-            timestamps: Vec::new(),
-        });
+        self.slots.push(Slot { rows: Builder::new(plan), bound, group: usize::MAX, schema_id });
         Ok(self.slots.len() - 1)
     }
 
@@ -378,7 +444,10 @@ impl Intake {
             Entry::Asked { unknown_ms, unknown_at_ms: (!away).then_some(now.mono_ms), tries };
         let (entry, after) = match found {
             Ok(found) if self.breaker.found(schema) => {
-                self.by_message.retain(|(s, _), made| *s != schema || made.is_ok());
+                for messages in [&mut self.values, &mut self.keys] {
+                    messages.by_message.retain(|(s, _), made| *s != schema || made.is_ok());
+                }
+                self.by_pair.retain(|_, made| made.is_ok());
                 (Entry::Ready(found), None)
             }
             Ok(_) => (again, Some(ASK_MS.1)),
@@ -404,22 +473,22 @@ impl Intake {
     }
 
     /// Schema references among these records that nothing is known of; some of them, if they are many.
-    pub fn unknown_in(&self, records: impl Iterator<Item = SchemaRef>) -> Vec<SchemaRef> {
+    pub fn unknown_in<'a>(&self, records: impl Iterator<Item = Record<'a>>) -> Vec<SchemaRef> {
+        let keys = self.settings.row.key.format.is_some_and(Format::is_framed);
         let mut unknown = BTreeSet::new();
-        for schema in records {
-            if unknown.len() < ASK_MAX && !self.schemas.contains_key(&schema) {
-                unknown.insert(schema);
+        for record in records {
+            let key = if keys { frame_of(&record, Side::Key) } else { None };
+            for schema in key.into_iter().chain(frame_of(&record, Side::Value)) {
+                if unknown.len() < ASK_MAX && !self.schemas.contains_key(&schema) {
+                    unknown.insert(schema);
+                }
             }
         }
         unknown.into_iter().collect()
     }
 
-    fn frame_of(&self, record: &Record<'_>) -> Option<SchemaRef> {
-        Frame::parse(record.value?, record.headers, Side::Value).ok().map(|f| f.schema)
-    }
-
     fn reject(&mut self, record: &Record<'_>, reject: &Reject) {
-        let schema_id = match self.frame_of(record) {
+        let schema_id = match frame_of(record, Side::Value) {
             Some(SchemaRef::Id(id)) => Some(id),
             _ => None,
         };
@@ -430,24 +499,29 @@ impl Intake {
 
     /// Moves all rows and rejects to the lanes. `held` are the batches they came from: a row whose
     /// partition values are refused becomes a reject, and needs its raw bytes.
-    pub fn flush(&mut self, held: &[&record::RecordBatch], lanes: &mut Lanes) {
+    ///
+    /// Error: [`row::build::ROWS`], a bug.
+    pub fn flush(&mut self, held: &[&record::RecordBatch], lanes: &mut Lanes) -> Result<(), Fault> {
         let mut refused: Vec<(Offset, Box<Reject>)> = Vec::new();
-        for slot in self.slots.iter_mut().filter(|s| s.decoder.rows() > 0) {
-            let rows = slot.decoder.finish();
-            let offsets = std::mem::take(&mut slot.offsets);
+        for slot in &mut self.slots {
+            if slot.rows.rows() == 0 {
+                slot.rows.clear();
+                continue;
+            }
+            let Finished { rows, offsets, timestamps } =
+                slot.rows.finish(&self.topic_partition, slot.schema_id)?;
             let schema_ids = vec![slot.schema_id; offsets.len()];
-            let plan = slot.decoder.plan();
+            let plan = slot.rows.plan();
             let keys = slot.bound.keys(
                 &rows,
                 Context {
                     topic_partition: &self.topic_partition,
                     record_name: &plan.record_name,
                     offsets: &offsets,
-                    timestamps: &slot.timestamps,
+                    timestamps: &timestamps,
                     schema_ids: &schema_ids,
                 },
             );
-            slot.timestamps.clear();
             refused.extend(keys.rejects.into_iter().map(|(row, r)| (offsets[row as usize], r)));
             let rows = without(rows, slot.bound.dropped());
             if slot.group == usize::MAX {
@@ -467,6 +541,7 @@ impl Intake {
         }
         self.flush_rejects(lanes);
         self.rows = 0;
+        Ok(())
     }
 
     fn flush_rejects(&mut self, lanes: &mut Lanes) {
@@ -486,14 +561,101 @@ impl Intake {
 
     /// Forgets all rows; schemas and plans stay.
     pub fn drop_rows(&mut self) {
-        for slot in self.slots.iter_mut().filter(|s| s.decoder.rows() > 0) {
-            slot.decoder.finish();
-            slot.offsets.clear();
-            slot.timestamps.clear();
+        for slot in &mut self.slots {
+            slot.rows.clear();
         }
         self.rejects.finish();
         self.rows = 0;
     }
+}
+
+impl Messages {
+    /// Fast path: the same schema and message as the record before.
+    #[inline]
+    fn same<'a>(&self, frame: &Frame<'a>) -> Option<(usize, &'a [u8])> {
+        let ((schema, indexes), plan) = self.last.as_ref()?;
+        if *schema != frame.schema {
+            return None;
+        }
+        if indexes.is_empty() {
+            return Some((*plan, frame.body()));
+        }
+        let (path, body) = frame.protobuf().ok()?;
+        (path == *indexes).then_some((*plan, body))
+    }
+
+    /// Messages that a schema has are few; indexes that name none are as many as records.
+    fn remember(&mut self, message: &MessageKey, made: &Result<usize, Box<Reject>>) {
+        if made.as_ref().map_or_else(|r| r.code == &PLAN || r.code == &ENVELOPE, |_| true) {
+            self.by_message.insert(message.clone(), made.clone());
+        }
+    }
+}
+
+/// The schema of a frame, which message of it, and the body.
+fn message<'a>(
+    schemas: &HashMap<SchemaRef, Entry>,
+    frame: &Frame<'a>,
+    now: Now,
+    side: Side,
+) -> Result<(Arc<Schema>, MessageIndexes, &'a [u8]), Stop> {
+    let stop = |reject| if side == Side::Key { of_key(reject) } else { of_value(reject) };
+    let schema = match schemas.get(&frame.schema) {
+        Some(Entry::Ready(schema)) => schema.clone(),
+        Some(Entry::Refused { reason, until_ms }) if now.mono_ms < *until_ms => {
+            let text = format!("schema `{}`: {reason}", frame.schema);
+            return Err(stop(Reject::new(&NO_SCHEMA, text)));
+        }
+        _ => return Err(Stop::Wait(frame.schema)),
+    };
+    let (indexes, body) = match schema.language {
+        Language::Protobuf => frame.protobuf().map_err(stop)?,
+        Language::Avro | Language::Json => (MessageIndexes::new(), frame.body()),
+    };
+    Ok((schema, indexes, body))
+}
+
+/// Refuses a schema in a language that the option does not take.
+fn takes(format: Format, schema: &Schema, option: &str) -> Result<(), Box<Reject>> {
+    let taken = matches!(
+        (format, schema.language),
+        (Format::Auto, Language::Protobuf | Language::Avro)
+            | (Format::Protobuf, Language::Protobuf)
+            | (Format::Avro, Language::Avro)
+    );
+    if taken {
+        return Ok(());
+    }
+    Err(Reject::new(
+        &FORMAT,
+        format!(
+            "schema `{}` of language {:?}: `{option}` takes another",
+            schema.id, schema.language
+        ),
+    ))
+}
+
+/// The reject of every record that needs what this fault refuses.
+fn refused(fault: &Fault) -> Box<Reject> {
+    let own = fault.code == &wire::INDEXES || fault.code == &ENVELOPE;
+    let code = if own { fault.code } else { &PLAN };
+    let text = if fault.code == code { fault.message.clone() } else { fault.to_string() };
+    Reject::new(code, text)
+}
+
+#[cold]
+fn of_value(reject: Box<Reject>) -> Stop {
+    Stop::Reject(reject, Side::Value)
+}
+
+#[cold]
+fn of_key(reject: Box<Reject>) -> Stop {
+    Stop::Reject(row::of_key(&reject), Side::Key)
+}
+
+fn frame_of(record: &Record<'_>, side: Side) -> Option<SchemaRef> {
+    let payload = if side == Side::Key { record.key } else { record.value };
+    Frame::parse(payload?, record.headers, side).ok().map(|frame| frame.schema)
 }
 
 /// A column of the reject file; nulls as 0.

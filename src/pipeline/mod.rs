@@ -9,6 +9,7 @@
 
 pub mod lanes;
 pub mod breaker;
+pub mod row;
 pub mod intake;
 pub mod task;
 pub mod effects;
@@ -45,6 +46,7 @@ pub static CODES: &[&Code] = &[
     &intake::TOO_LARGE,
     &intake::FORMAT,
     &intake::PLAN,
+    &row::build::ROWS,
     &worker::PANIC,
 ];
 
@@ -144,17 +146,14 @@ pub fn partitioner(pipeline: &config::Pipeline) -> Result<Partitioner, Vec<Fault
         SinkUrl::S3 { prefix, .. } => prefix.len() + 1,
         SinkUrl::Local(_) => 0,
     };
-    Partitioner::compile(&pipeline.partition_by, sink.escape, sink.partition_columns)
+    let key = pipeline.key.format.is_some();
+    Partitioner::with_key(&pipeline.partition_by, sink.escape, sink.partition_columns, key)
         .map(|partitioner| partitioner.reserving(prefix + file::name::NAME_MAX))
 }
 
 /// What the configuration says about columns.
 pub fn decode_options(pipeline: &config::Pipeline) -> decode::Options {
-    decode::Options {
-        value: pipeline.value.clone(),
-        readers: pipeline.readers.clone(),
-        limits: pipeline.limits,
-    }
+    row::Options::of(pipeline).decode
 }
 
 /// What the tasks of a pipeline share. `epoch` must differ from that of every other run.
@@ -166,7 +165,7 @@ pub fn settings(
 ) -> Settings {
     let sink = &pipeline.sink;
     Settings {
-        decode: decode_options(pipeline),
+        row: row::Options::of(pipeline),
         partitioner,
         files: Arc::new(Files {
             pipeline: pipeline.name.clone(),

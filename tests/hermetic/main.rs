@@ -10,6 +10,7 @@ mod file;
 mod partition;
 mod protobuf;
 mod registry;
+mod row;
 mod s3_double;
 mod server;
 mod simulation;

@@ -8,14 +8,14 @@ use arrow::array::RecordBatch as Rows;
 
 use super::report::{Area, Report, Sampled};
 use crate::cli::rows;
-use crate::config::Pipeline;
-use crate::decode::{Decoder, Plan};
+use crate::config::{Pipeline, Tombstones};
+use crate::decode::Plan;
 use crate::error::Fault;
 use crate::partition::{Context, Partitioner};
-use crate::pipeline;
+use crate::pipeline::row::{Builder, KeyPlan, Options, RowPlan, ValuePlan};
 use crate::position::TopicPartition;
 use crate::record::{Record, RecordBatch};
-use crate::registry::{Client, Language, Lookup};
+use crate::registry::{Client, Language, Lookup, Schema};
 use crate::source::kafka::{Look, Stretch};
 use crate::wire::{Frame, MessageIndexes, SchemaRef, Side};
 
@@ -47,7 +47,8 @@ pub(super) async fn sample(
         let Ok((back, (batches, faults))) = read.await else { return };
         look = Some(back);
         report.find(Area::Broker, faults);
-        let mut sampler = Sampler { client, pipeline, partitioner, plans: HashMap::new() };
+        let options = Options::of(pipeline);
+        let mut sampler = Sampler { client, options, partitioner, plans: HashMap::new() };
         let mut sampled = Vec::new();
         'records: for batch in &batches {
             for record in batch.iter() {
@@ -96,10 +97,13 @@ type Made = Result<Arc<Plan>, String>;
 
 struct Sampler<'a> {
     client: &'a Client,
-    pipeline: &'a Pipeline,
+    options: Options,
     partitioner: &'a Partitioner,
-    plans: HashMap<(SchemaRef, MessageIndexes), Made>,
+    plans: HashMap<(Side, SchemaRef, MessageIndexes), Made>,
 }
+
+/// A frame's plan, the schema it came from, and what it decodes.
+type Framed<'a> = (Arc<Plan>, Arc<Schema>, &'a [u8]);
 
 impl Sampler<'_> {
     /// Row and key, or why it would be rejected. The outer error: the registry cannot be asked.
@@ -108,8 +112,47 @@ impl Sampler<'_> {
         batch: &RecordBatch,
         record: &Record<'_>,
     ) -> Result<Result<(String, String), String>, Fault> {
-        let Some(value) = record.value else { return Ok(Err("null value (tombstone)".to_owned())) };
-        let frame = match Frame::parse(value, record.headers, Side::Value) {
+        let (value, body) = match record.value {
+            None if self.options.decode.value.tombstones == Tombstones::Row => (None, None),
+            None => return Ok(Err("null value (tombstone)".to_owned())),
+            Some(value) => match self.framed(value, record, Side::Value).await? {
+                Ok((plan, schema, body)) => {
+                    (Some(ValuePlan { plan, schema: Some(schema) }), Some(body))
+                }
+                Err(why) => return Ok(Err(why)),
+            },
+        };
+        let (key_plan, key) = match (self.options.key.format, record.key) {
+            (Some(format), Some(key)) if format.is_framed() => {
+                match self.framed(key, record, Side::Key).await? {
+                    Ok((plan, _, body)) => (KeyPlan::Plan(plan), Some(body)),
+                    Err(why) => return Ok(Err(format!("field `_key`: {why}"))),
+                }
+            }
+            (format, key) => (KeyPlan::of(format), key),
+        };
+        let schema_id = value.as_ref().map_or(0, ValuePlan::schema_id);
+        Ok(RowPlan::new(value, key_plan, &self.options).map_err(|f| f.to_string()).and_then(
+            |plan| {
+                let mut rows = Builder::new(plan.clone());
+                rows.append(record, body, key).map_err(|reject| reject.to_string())?;
+                let rows =
+                    rows.finish(&batch.topic_partition, schema_id).map_err(|f| f.to_string())?.rows;
+                let tp = &batch.topic_partition;
+                let key = output_key(self.partitioner, &plan, &rows, tp, record, schema_id)?;
+                let json = rows::json(&rows).map_err(|e| e.to_string())?;
+                Ok((json.into_iter().next().unwrap_or_default(), key))
+            },
+        ))
+    }
+
+    async fn framed<'r>(
+        &mut self,
+        payload: &'r [u8],
+        record: &Record<'r>,
+        side: Side,
+    ) -> Result<Result<Framed<'r>, String>, Fault> {
+        let frame = match Frame::parse(payload, record.headers, side) {
             Ok(frame) => frame,
             Err(reject) => return Ok(Err(reject.to_string())),
         };
@@ -125,26 +168,21 @@ impl Sampler<'_> {
             },
             Language::Avro | Language::Json => (MessageIndexes::new(), frame.body()),
         };
-        let options = pipeline::decode_options(self.pipeline);
-        let plan = self.plans.entry((frame.schema, indexes.clone())).or_insert_with(|| {
+        let options = match side {
+            Side::Key => self.options.of_keys(),
+            Side::Value => self.options.decode.clone(),
+        };
+        let plan = self.plans.entry((side, frame.schema, indexes.clone())).or_insert_with(|| {
             Plan::compile(&schema, &indexes, &options).map_err(|f| f.to_string())
         });
-        Ok(plan.as_ref().map_err(Clone::clone).and_then(|plan| {
-            let mut decoder = Decoder::new(plan.clone());
-            decoder.append(body).map_err(|reject| reject.to_string())?;
-            let rows = decoder.finish();
-            let key =
-                key(self.partitioner, plan, &rows, &batch.topic_partition, record, schema.id)?;
-            let json = rows::json(&rows).map_err(|e| e.to_string())?;
-            Ok((json.into_iter().next().unwrap_or_default(), key))
-        }))
+        Ok(plan.clone().map(|plan| (plan, schema, body)))
     }
 }
 
 /// The output key of the one row.
-fn key(
+fn output_key(
     partitioner: &Partitioner,
-    plan: &Plan,
+    plan: &RowPlan,
     rows: &Rows,
     topic_partition: &TopicPartition,
     record: &Record<'_>,

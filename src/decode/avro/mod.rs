@@ -73,6 +73,11 @@ impl State {
 }
 
 impl Program {
+    /// True if the schema is no record, so that its one column is the datum itself.
+    pub fn is_scalar(&self) -> bool {
+        !matches!(self.root, Step::Record(_))
+    }
+
     /// Reads one body into the next row. A failure leaves part of a row behind: roll back.
     ///
     /// Errors: [`codes::CODES`], and the bounds of [`crate::decode::codes`].
