@@ -1,6 +1,9 @@
 //! Tests without network or other programs: one module a room.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "../support/alloc.rs"]
+#[allow(dead_code)] // each caller takes what it asks for
+mod alloc;
 mod avro;
 mod check;
 mod cli;
