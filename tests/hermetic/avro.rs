@@ -8,12 +8,14 @@ mod differential;
 mod mapping;
 mod oracle;
 mod random;
+mod resolution;
 
 use std::sync::Arc;
 
 use apache_avro::Schema;
 use forebay::config::{Limits, Reader, Value};
 use forebay::decode::{Decoder, Options, Plan};
+use forebay::error::Fault;
 use forebay::registry::{AvroSchema, Language, Parsed, Schema as Registered};
 
 /// Every exact type kept.
@@ -39,6 +41,11 @@ fn decoder(json: &str, options: &Options) -> Decoder {
 
 fn plan(json: &str, options: &Options) -> Arc<Plan> {
     Plan::compile(&registered(json), &[], options).unwrap()
+}
+
+/// Records of `writer` as rows of `target`.
+fn onto(writer: &str, target: &str, options: &Options) -> Result<Arc<Plan>, Fault> {
+    Plan::compile_onto(&registered(writer), &registered(target), options)
 }
 
 fn unhex(text: &str) -> Vec<u8> {
