@@ -79,6 +79,8 @@ pub struct AvroSchema {
     pub schema: apache_avro::Schema,
     /// The same as JSON text, logical types, defaults and aliases kept.
     pub json: String,
+    /// What was left out or read otherwise than the specification says, one line each.
+    pub notes: Vec<String>,
 }
 
 /// Why there is no schema.

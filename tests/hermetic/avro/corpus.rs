@@ -56,7 +56,7 @@ pub(super) fn cell(array: &dyn Array, row: usize) -> Json {
         }
         DataType::Timestamp(unit, _) => {
             let number = arrow::compute::cast(&array.slice(row, 1), &DataType::Int64).unwrap();
-            json!({ (unit.to_string()): number.as_primitive::<Int64Type>().value(0) })
+            json!({ (unit.to_string().replace('µ', "u")): number.as_primitive::<Int64Type>().value(0) })
         }
         DataType::Decimal128(..) => {
             json!({"decimal": array.as_primitive::<Decimal128Type>().value_as_string(row)})
