@@ -5,8 +5,10 @@
 mod bombs;
 mod corpus;
 mod differential;
+mod evolved;
 mod mapping;
 mod oracle;
+mod poison;
 mod random;
 mod resolution;
 
