@@ -33,7 +33,7 @@ fn everyone() -> Options {
 
 fn registered(json: &str) -> Registered {
     let schema = Schema::parse_str(json).unwrap();
-    let parsed = Parsed::Avro(AvroSchema { schema, json: json.to_owned(), notes: Vec::new() });
+    let parsed = Parsed::Avro(AvroSchema { schema, json: json.to_owned(), forgiven: Vec::new() });
     Registered { id: 1, language: Language::Avro, parsed }
 }
 

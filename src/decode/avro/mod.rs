@@ -59,7 +59,7 @@ pub fn compile(schema: &AvroSchema, options: &Options) -> Result<Compiled<Progra
     let mut compiler = Compiler::new(&shapes, options);
     let (columns, root) = compiler.root()?;
     let Compiler { layout, mut notes, record_name, .. } = compiler;
-    notes.extend(schema.notes.iter().cloned());
+    notes.extend(schema.forgiven.iter().cloned());
     let shape = layout.finish(&record_name, columns)?;
     let bare = is_bare(&shapes);
     let program = Program { shapes, root, bare, onto: None, unreadable: Vec::new() };
@@ -85,7 +85,7 @@ pub fn compile_onto(
     let Assembled { root, onto, notes: more, unreadable } =
         onto::assemble(&shapes, target, &declared, &own, bounds)?;
     notes.extend(more);
-    notes.extend(writer.notes.iter().cloned());
+    notes.extend(writer.forgiven.iter().cloned());
     let (bare, onto) = (is_bare(&shapes), Some(Box::new(onto)));
     let program = Program { shapes, root, bare, onto, unreadable };
     Ok(Compiled { shape, record_name, notes, program })

@@ -1,5 +1,5 @@
 //! Avro: schema text and referenced schemas → one self-contained schema, strictly read; what does not
-//! pass so is read again by `lenient`, and the schema's notes say what that changed.
+//! pass so is read again by `lenient`, and [`AvroSchema::forgiven`] says what that changed.
 
 mod lenient;
 #[cfg(test)]
@@ -29,7 +29,7 @@ pub(super) fn compile(text: &str, references: &[Reference]) -> Result<AvroSchema
     accept_names();
     let mut compiled =
         strict(text, references).or_else(|fault| again(text, references).ok_or(fault))?;
-    compiled.notes.extend(odd_names(&compiled.schema));
+    compiled.forgiven.extend(odd_names(&compiled.schema));
     Ok(compiled)
 }
 
@@ -38,16 +38,16 @@ fn again(text: &str, references: &[Reference]) -> Option<AvroSchema> {
     use lenient::Defaults;
     let parts: Vec<&str> = references.iter().map(|r| r.text.as_str()).collect();
     [Defaults::Valid, Defaults::None].into_iter().find_map(|defaults| {
-        let (json, notes) = lenient::whole(text, &parts, defaults)?;
+        let (json, forgiven) = lenient::whole(text, &parts, defaults)?;
         let schema = Schema::parse_str(&json).ok()?;
-        Some(AvroSchema { schema, json, notes })
+        Some(AvroSchema { schema, json, forgiven })
     })
 }
 
 fn strict(text: &str, references: &[Reference]) -> Result<AvroSchema, Fault> {
     if references.is_empty() {
         let schema = Schema::parse_str(text).map_err(|e| bad(&e))?;
-        return Ok(AvroSchema { schema, json: text.to_owned(), notes: Vec::new() });
+        return Ok(AvroSchema { schema, json: text.to_owned(), forgiven: Vec::new() });
     }
     let mut seen = HashSet::new();
     // The first of a name wins, as in the reference clients.
@@ -79,7 +79,7 @@ fn strict(text: &str, references: &[Reference]) -> Result<AvroSchema, Fault> {
         .map_err(|e| Fault::new(&BAD, format!("avro schema: {e}")))?;
     // Parsed again, so that the schema and its text cannot differ.
     let schema = Schema::parse_str(&json).map_err(|e| bad(&e))?;
-    Ok(AvroSchema { schema, json, notes: Vec::new() })
+    Ok(AvroSchema { schema, json, forgiven: Vec::new() })
 }
 
 fn bad(error: &apache_avro::Error) -> Fault {

@@ -20,7 +20,7 @@ fn record(field: &str) -> String {
 #[track_caller]
 fn lenient(text: &str, references: &[(&str, &str)], note: &str) -> AvroSchema {
     let schema = avro(text, references).unwrap();
-    assert!(schema.notes.iter().any(|n| n.contains(note)), "{:?}", schema.notes);
+    assert!(schema.forgiven.iter().any(|n| n.contains(note)), "{:?}", schema.forgiven);
     // Self-contained: a parser that sees only this text takes it.
     Schema::parse_str(&schema.json).unwrap();
     schema
@@ -35,8 +35,8 @@ fn names_that_java_reads_are_taken_and_noted() {
         let schema = lenient(&text, &[], " names that the Avro specification refuses, kept: `");
         assert_eq!(schema.json, text, "the text of a schema that parses stays");
     }
-    assert!(avro(r#"{"type":"fixed","name":"1.a","size":1}"#, &[]).unwrap().notes.len() == 1);
-    assert!(avro(r#"{"type":"fixed","name":"_1._a","size":1}"#, &[]).unwrap().notes.is_empty());
+    assert!(avro(r#"{"type":"fixed","name":"1.a","size":1}"#, &[]).unwrap().forgiven.len() == 1);
+    assert!(avro(r#"{"type":"fixed","name":"_1._a","size":1}"#, &[]).unwrap().forgiven.is_empty());
 }
 
 #[test]
@@ -54,7 +54,7 @@ fn names_that_nobody_can_use_are_refused() {
 #[test]
 fn namespace_of_nothing_is_none() {
     let text = r#"{"type":"record","name":"R","namespace":"","fields":[{"name":"a","type":{"type":"fixed","name":"F","size":1}},{"name":"b","type":"F"}]}"#;
-    assert!(avro(text, &[]).unwrap().notes.is_empty());
+    assert!(avro(text, &[]).unwrap().forgiven.is_empty());
     let text = r#"{"type":"record","name":"a.R","fields":[{"name":"a","type":{"type":"fixed","name":"F","namespace":"","size":1}},{"name":"b","type":"F"}]}"#;
     // Java looks for `a.F`, then for `F`.
     avro(text, &[]).unwrap();
