@@ -89,7 +89,11 @@ fn decode(c: &mut Criterion) {
     let registered = registry::Schema {
         id: 1,
         language: Language::Avro,
-        parsed: Parsed::Avro(registry::AvroSchema { schema: schema.clone(), json: SCHEMA.into() }),
+        parsed: Parsed::Avro(registry::AvroSchema {
+            schema: schema.clone(),
+            json: SCHEMA.into(),
+            forgiven: Vec::new(),
+        }),
     };
     let mut ours = Decoder::new(Plan::compile(&registered, &[], &options).unwrap());
     group.bench_function("forebay", |b| {

@@ -98,6 +98,40 @@ impl Plan {
         }
     }
 
+    /// Compiles the plan that reads records of `writer` as rows of `target`: its columns are those of
+    /// [`Plan::compile`] for the target. Avro's schema resolution decides what becomes what.
+    ///
+    /// Errors: those of [`Plan::compile`]; [`avro::codes::RESOLUTION`]; [`codes::LANGUAGE`] where not both
+    /// are Avro.
+    pub fn compile_onto(
+        writer: &Schema,
+        target: &Schema,
+        options: &Options,
+    ) -> Result<Arc<Plan>, Fault> {
+        match (&writer.parsed, &target.parsed) {
+            (Parsed::Avro(from), Parsed::Avro(to)) => {
+                let compiled = avro::compile_onto(from, to, options)?;
+                Ok(Arc::new(Self::new(compiled, options, Program::Avro)))
+            }
+            _ => Err(Fault::new(
+                &codes::LANGUAGE,
+                format!(
+                    "schema id `{}` read as schema id `{}`: two Avro schemas required",
+                    writer.id, target.id
+                ),
+            )),
+        }
+    }
+
+    /// Values that the writer may write and the target of [`Plan::compile_onto`] has no place for, by path:
+    /// records with one of them are rejected. Empty for a plan of the writer's own columns.
+    pub fn unreadable(&self) -> &[String] {
+        match &self.program {
+            Program::Avro(program) => program.unreadable(),
+            Program::Protobuf(_) => &[],
+        }
+    }
+
     fn new<P>(compiled: Compiled<P>, options: &Options, wrap: fn(Box<P>) -> Program) -> Self {
         Self {
             schema: compiled.shape.schema().clone(),

@@ -79,6 +79,9 @@ pub struct AvroSchema {
     pub schema: apache_avro::Schema,
     /// The same as JSON text, logical types, defaults and aliases kept.
     pub json: String,
+    /// What the schema had to be forgiven before it compiled, one line each: left out, or read otherwise
+    /// than the specification says.
+    pub forgiven: Vec<String>,
 }
 
 /// Why there is no schema.

@@ -3,6 +3,9 @@
 
 #[path = "../shared/answers.rs"]
 mod answers;
+#[path = "../support/alloc.rs"]
+#[allow(dead_code)] // each caller takes what it asks for
+mod alloc;
 mod avro;
 mod check;
 mod cli;

@@ -86,6 +86,13 @@ impl Failure {
         self
     }
 
+    /// The same failure, at another byte: for bytes that stand in for those of the record.
+    #[cold]
+    pub(super) fn from(mut self: Box<Self>, at: usize) -> Box<Self> {
+        self.at = at;
+        self
+    }
+
     /// The reject, with its whole path: ``avro field `device.os` at byte 17: …``.
     #[cold]
     pub(super) fn reject(&self) -> Box<Reject> {

@@ -216,7 +216,7 @@ impl<'w> Walk<'w> {
 }
 
 /// Keeps the last entry of each key, in place.
-fn drop_replaced(entries: &[(&str, usize)], first: usize, out: &mut Vec<u8>) {
+pub(super) fn drop_replaced(entries: &[(&str, usize)], first: usize, out: &mut Vec<u8>) {
     let keep = match last_of_each(entries.iter().map(|(key, _)| *key)) {
         None => return,
         Some(keep) => keep,

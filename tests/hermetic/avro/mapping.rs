@@ -7,7 +7,7 @@ use forebay::decode::{Options, Plan};
 
 use super::{decoder, everyone, native, registered, unhex};
 
-fn field(field_type: &str) -> String {
+pub(super) fn field(field_type: &str) -> String {
     format!(r#"{{"type":"record","name":"R","fields":[{{"name":"f","type":{field_type}}}]}}"#)
 }
 
@@ -48,7 +48,7 @@ fn written(batch: &RecordBatch) -> String {
 
 /// Type, bytes of one value (the specification's examples where it has them), exact column, column for
 /// every reader where it is another one.
-const TYPES: &[(&str, &str, &str, &str)] = &[
+pub(super) const TYPES: &[(&str, &str, &str, &str)] = &[
     (r#""null""#, "", "Null? null", ""),
     (r#""boolean""#, "01", "Boolean true", ""),
     (r#""int""#, "01", "Int32 -1", ""),
