@@ -65,7 +65,7 @@ pub fn try_plan(
     indexes: &[u32],
     options: &Options,
 ) -> Result<Arc<Plan>, Fault> {
-    let parsed = Parsed::Protobuf(file.clone());
+    let parsed = Parsed::Protobuf(file.clone().into());
     let schema = Schema { id: 1, language: Language::Protobuf, parsed };
     Plan::compile(&schema, indexes, options)
 }

@@ -19,7 +19,6 @@ struct Item {
     kind: Kind,
     list: bool,
     map: bool,
-    presence: bool,
 }
 
 fn fields(message: &MessageDescriptor, columns: &StructArray, row: usize) -> Map<String, Value> {
@@ -28,18 +27,17 @@ fn fields(message: &MessageDescriptor, columns: &StructArray, row: usize) -> Map
         kind: f.kind(),
         list: f.is_list(),
         map: f.is_map(),
-        presence: f.supports_presence(),
     });
     let extensions = message.extensions().map(|f| Item {
         name: format!("[{}]", f.full_name()),
         kind: f.kind(),
         list: f.is_list(),
         map: f.is_map(),
-        presence: f.supports_presence(),
     });
     let mut out = Map::new();
     for item in declared.chain(extensions) {
-        let Some(column) = columns.column_by_name(&item.name) else { continue };
+        let Some((at, field)) = columns.fields().find(&item.name) else { continue };
+        let column = columns.column(at);
         if column.is_null(row) {
             continue;
         }
@@ -51,7 +49,7 @@ fn fields(message: &MessageDescriptor, columns: &StructArray, row: usize) -> Map
         } else {
             value(&item.kind, column, row)
         };
-        if item.presence || !is_default(&item.kind, &value) {
+        if field.is_nullable() || !is_default(&item.kind, &value) {
             out.insert(item.name, value);
         }
     }
