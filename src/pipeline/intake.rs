@@ -23,7 +23,7 @@ use crate::pipeline::task::Settings;
 use crate::position::{Offset, TopicPartition};
 use crate::record::{self, Record, Timestamp};
 use crate::registry::{Found, Language, Lookup, Schema};
-use crate::wire::{self, Frame, MessageIndexes, SchemaRef, Side};
+use crate::wire::{self, Frame, MessageIndexes, Reading, SchemaRef, Side};
 
 /// First and longest pause between questions to the registry, in ms.
 const ASK_MS: (u64, u64) = (250, 10_000);
@@ -109,6 +109,8 @@ type MessageKey = (SchemaRef, MessageIndexes);
 pub struct Intake {
     settings: Arc<Settings>,
     topic_partition: TopicPartition,
+    /// How message indexes may be written in this topic.
+    readings: &'static [Reading],
     schemas: HashMap<SchemaRef, Entry>,
     by_message: HashMap<MessageKey, Result<usize, Box<Reject>>>,
     slots: Vec<Slot>,
@@ -130,6 +132,7 @@ impl Intake {
         Self {
             breaker: Breaker::new(settings.breaker),
             rejects: RejectRows::new(topic_partition.clone(), settings.decode.limits.record_bytes),
+            readings: wire::readings(settings.wire.message_indexes(&topic_partition.topic)),
             settings,
             topic_partition,
             schemas: HashMap::new(),
@@ -219,7 +222,21 @@ impl Intake {
             Ok(frame) => frame,
             Err(reject) => return Ok(Err(reject)),
         };
-        let (slot, body) = match self.slot(&frame, now)? {
+        let first = self.readings.first().copied().unwrap_or(Reading::Zigzag);
+        match self.decode(&frame, first, record, now)? {
+            Err(reject) if self.readings.len() > 1 => self.guess(reject, &frame, record, now),
+            taken => Ok(taken),
+        }
+    }
+
+    fn decode(
+        &mut self,
+        frame: &Frame<'_>,
+        reading: Reading,
+        record: &Record<'_>,
+        now: Now,
+    ) -> Result<Result<Taken, Box<Reject>>, SchemaRef> {
+        let (slot, body) = match self.slot(frame, reading, now)? {
             Ok(found) => found,
             Err(reject) => return Ok(Err(reject)),
         };
@@ -231,11 +248,34 @@ impl Intake {
         }))
     }
 
+    /// The other ways to read the message indexes of a record that the first made a reject. If none fits
+    /// either, the reject of the first stands.
+    #[cold]
+    fn guess(
+        &mut self,
+        reject: Box<Reject>,
+        frame: &Frame<'_>,
+        record: &Record<'_>,
+        now: Now,
+    ) -> Result<Result<Taken, Box<Reject>>, SchemaRef> {
+        let protobuf = matches!(
+            self.schemas.get(&frame.schema),
+            Some(Entry::Ready(schema)) if schema.language == Language::Protobuf
+        );
+        for &reading in self.readings.iter().skip(1).filter(|_| protobuf) {
+            if let Ok(taken) = self.decode(frame, reading, record, now)? {
+                return Ok(Ok(taken));
+            }
+        }
+        Ok(Err(reject))
+    }
+
     /// The decoder for a frame, and the body it decodes.
     #[allow(clippy::type_complexity)]
     fn slot<'a>(
         &mut self,
         frame: &Frame<'a>,
+        reading: Reading,
         now: Now,
     ) -> Result<Result<(usize, &'a [u8]), Box<Reject>>, SchemaRef> {
         // Fast path: the same schema and message as the record before.
@@ -245,7 +285,7 @@ impl Intake {
             if indexes.is_empty() {
                 return Ok(Ok((*slot, frame.body())));
             }
-            if let Ok((path, body)) = frame.protobuf()
+            if let Ok((path, body)) = frame.protobuf_as(reading)
                 && path == *indexes
             {
                 return Ok(Ok((*slot, body)));
@@ -262,7 +302,7 @@ impl Intake {
             _ => return Err(frame.schema),
         };
         let (indexes, body) = match schema.language {
-            Language::Protobuf => match frame.protobuf() {
+            Language::Protobuf => match frame.protobuf_as(reading) {
                 Ok(found) => found,
                 Err(reject) => return Ok(Err(reject)),
             },

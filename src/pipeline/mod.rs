@@ -167,6 +167,7 @@ pub fn settings(
     let sink = &pipeline.sink;
     Settings {
         decode: decode_options(pipeline),
+        wire: pipeline.wire.clone(),
         partitioner,
         files: Arc::new(Files {
             pipeline: pipeline.name.clone(),

@@ -15,9 +15,9 @@ use crate::partition::{Context, Partitioner};
 use crate::pipeline;
 use crate::position::TopicPartition;
 use crate::record::{Record, RecordBatch};
-use crate::registry::{Client, Language, Lookup};
+use crate::registry::{Client, Language, Lookup, Schema};
 use crate::source::kafka::{Look, Stretch};
-use crate::wire::{Frame, MessageIndexes, SchemaRef, Side};
+use crate::wire::{self, Frame, MessageIndexes, SchemaRef, Side};
 
 /// Longest wait for the records of one topic.
 const WAIT: Duration = Duration::from_secs(10);
@@ -118,18 +118,41 @@ impl Sampler<'_> {
             Err(Lookup::Unavailable(fault)) => return Err(fault),
             Err(lookup) => return Ok(Err(lookup.into_fault().to_string())),
         };
-        let (indexes, body) = match schema.language {
-            Language::Protobuf => match frame.protobuf() {
-                Ok(found) => found,
-                Err(reject) => return Ok(Err(reject.to_string())),
-            },
-            Language::Avro | Language::Json => (MessageIndexes::new(), frame.body()),
-        };
+        let form = self.pipeline.wire.message_indexes(&batch.topic_partition.topic);
+        let mut first = None;
+        for &reading in wire::readings(form) {
+            let made = match schema.language {
+                Language::Protobuf => match frame.protobuf_as(reading) {
+                    Ok((indexes, body)) => self.row(batch, record, &frame, &schema, indexes, body),
+                    Err(reject) => Err(reject.to_string()),
+                },
+                Language::Avro | Language::Json => {
+                    let none = MessageIndexes::new();
+                    return Ok(self.row(batch, record, &frame, &schema, none, frame.body()));
+                }
+            };
+            match made {
+                Ok(made) => return Ok(Ok(made)),
+                Err(why) => drop(first.get_or_insert(why)),
+            }
+        }
+        Ok(Err(first.unwrap_or_default()))
+    }
+
+    fn row(
+        &mut self,
+        batch: &RecordBatch,
+        record: &Record<'_>,
+        frame: &Frame<'_>,
+        schema: &Schema,
+        indexes: MessageIndexes,
+        body: &[u8],
+    ) -> Result<(String, String), String> {
         let options = pipeline::decode_options(self.pipeline);
         let plan = self.plans.entry((frame.schema, indexes.clone())).or_insert_with(|| {
-            Plan::compile(&schema, &indexes, &options).map_err(|f| f.to_string())
+            Plan::compile(schema, &indexes, &options).map_err(|f| f.to_string())
         });
-        Ok(plan.as_ref().map_err(Clone::clone).and_then(|plan| {
+        plan.as_ref().map_err(Clone::clone).and_then(|plan| {
             let mut decoder = Decoder::new(plan.clone());
             decoder.append(body).map_err(|reject| reject.to_string())?;
             let rows = decoder.finish();
@@ -137,7 +160,7 @@ impl Sampler<'_> {
                 key(self.partitioner, plan, &rows, &batch.topic_partition, record, schema.id)?;
             let json = rows::json(&rows).map_err(|e| e.to_string())?;
             Ok((json.into_iter().next().unwrap_or_default(), key))
-        }))
+        })
     }
 }
 
