@@ -44,7 +44,7 @@ pub fn compile(
         members: Vec::new(),
         oneofs: 0,
         json: json::Types::default(),
-        pending: 0,
+        pending: Vec::new(),
         notes: Vec::new(),
         walked: 0,
         stack: Vec::new(),
@@ -80,7 +80,7 @@ struct Compiler<'a> {
     members: Vec<Column>,
     oneofs: u32,
     json: json::Types,
-    pending: u32,
+    pending: Vec<String>,
     notes: Vec<String>,
     walked: usize,
     /// Full names of the messages around the one at hand.
@@ -311,7 +311,7 @@ impl Compiler<'_> {
         self.notes.push(format!("{path}: as {what}, `{}` is recursive", message.full_name()));
         let column = self.layout.leaf(name, leaf, nullable);
         match leaf {
-            Leaf::Json => Some(self.json(source, message, column, nullable, kind)),
+            Leaf::Json => Some(self.json(source, message, column, nullable, kind, path)),
             _ => {
                 let op = op(source.number << 3 | kind.wire(), kind, column.slot().index());
                 Some((column, op))
@@ -326,11 +326,12 @@ impl Compiler<'_> {
         column: Column,
         nullable: bool,
         kind: Kind,
+        path: &str,
     ) -> Made {
         let mut op = op(source.number << 3 | kind.wire(), kind, column.slot().index());
         op.aux = self.json.add(message, self.facts);
-        op.pending = self.pending;
-        self.pending += 1;
+        op.pending = self.pending.len() as u32;
+        self.pending.push(path.to_owned());
         let empty = json::empty(message.full_name());
         (if nullable { column } else { column.with_default(empty) }, op)
     }

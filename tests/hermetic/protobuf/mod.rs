@@ -2,6 +2,7 @@
 
 mod conformance;
 mod differential;
+mod generate;
 mod hostile;
 mod render;
 mod types;

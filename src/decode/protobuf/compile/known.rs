@@ -43,7 +43,7 @@ impl Compiler<'_> {
             },
             "google.protobuf.Struct" | "google.protobuf.Value" | "google.protobuf.ListValue" => {
                 let column = self.layout.leaf(name, Leaf::Json, nullable);
-                return Ok(Some(self.json(source, message, column, nullable, Kind::Json)));
+                return Ok(Some(self.json(source, message, column, nullable, Kind::Json, path)));
             }
             "google.protobuf.FieldMask" => return self.field_mask(message, name, nullable, tag),
             "confluent.type.Decimal" => {
