@@ -91,7 +91,8 @@ fn decode(c: &mut Criterion) {
         readers: vec![Reader::Spark, Reader::Athena, Reader::Trino, Reader::Duckdb],
         limits: config::Limits::default(),
     };
-    let schema = Schema { id: 1, language: Language::Protobuf, parsed: Parsed::Protobuf(file) };
+    let schema =
+        Schema { id: 1, language: Language::Protobuf, parsed: Parsed::Protobuf(file.into()) };
     let mut ours = Decoder::new(Plan::compile(&schema, &[0], &options).unwrap());
     group.bench_function("forebay", |b| {
         b.iter(|| {

@@ -29,6 +29,7 @@ pub(super) fn config(v: &mut Values<'_>) -> Config {
         pipeline: Pipeline {
             source: source(v, &name),
             registry: registry(v),
+            wire: wire(v),
             value: value(v),
             key: key(v, raw_key),
             metadata,
@@ -49,6 +50,28 @@ pub(super) fn config(v: &mut Values<'_>) -> Config {
             name,
         },
     }
+}
+
+fn wire(v: &mut Values<'_>) -> Wire {
+    const FORMS: [(&str, IndexForm); 4] = [
+        ("zigzag", IndexForm::Zigzag),
+        ("unsigned", IndexForm::Unsigned),
+        ("absent", IndexForm::Absent),
+        ("auto", IndexForm::Auto),
+    ];
+    const BY_TOPIC: &str = "wire.message_indexes_by_topic";
+    let mut by_topic = BTreeMap::new();
+    for (topic, value) in v.pairs(BY_TOPIC) {
+        match FORMS.iter().find(|(word, _)| *word == value.text) {
+            Some((_, form)) => drop(by_topic.insert(topic, *form)),
+            None => v.wrong_value(
+                &format!("{BY_TOPIC}.{topic}"),
+                &value,
+                "one of `zigzag`, `unsigned`, `absent`, `auto`",
+            ),
+        }
+    }
+    Wire { message_indexes: v.choice("wire.message_indexes", &FORMS).unwrap_or_default(), by_topic }
 }
 
 fn value(v: &mut Values<'_>) -> Value {

@@ -52,6 +52,7 @@ pub struct Pipeline {
     pub name: String,
     pub source: Source,
     pub registry: Registry,
+    pub wire: Wire,
     pub value: Value,
     pub key: Key,
     /// Columns beside the value's, without repetition, in the order of [`Metadata`].
@@ -150,6 +151,35 @@ pub enum SubjectNameStrategy {
     Topic,
     Record,
     TopicRecord,
+}
+
+/// How producers write what stands before the body.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wire {
+    pub message_indexes: IndexForm,
+    /// Topics that differ.
+    pub by_topic: BTreeMap<String, IndexForm>,
+}
+
+impl Wire {
+    /// How message indexes are written in this topic.
+    pub fn message_indexes(&self, topic: &str) -> IndexForm {
+        self.by_topic.get(topic).copied().unwrap_or(self.message_indexes)
+    }
+}
+
+/// How producers write Protobuf message indexes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum IndexForm {
+    /// As the wire format says.
+    #[default]
+    Zigzag,
+    /// As it was before it was settled.
+    Unsigned,
+    /// Not at all: the first message.
+    Absent,
+    /// By record: the first of these, in this order, that fits the schema.
+    Auto,
 }
 
 /// How a record's value becomes columns (design: the mapping tables in ARCHITECTURE.md).

@@ -75,6 +75,7 @@ pub const SECTIONS: &[(&str, &str)] = &[
         "How the registry knows us: a user name with its password, or a bearer token",
     ),
     ("registry.tls", "Certificates for the registry; PEM files"),
+    ("wire", "What stands before a record's body"),
     ("value", "How a record's value becomes columns"),
     ("key", "How a record's key becomes a column"),
     ("sink", "Where files go and how they are written"),
@@ -186,6 +187,15 @@ pub static OPTIONS: &[Opt] = &[
         "Of one request, connection included.",
         "Raise it for a registry far away. Lower it to fail over sooner.",
         "`schema.registry.request.timeout.ms`"),
+
+    row("wire.message_indexes", Choice(&["zigzag", "unsigned", "absent", "auto"]), Is("zigzag"),
+        "How producers write Protobuf message indexes: `zigzag` (the wire format), `unsigned` (its deprecated form), `absent` (not at all: the first message of the schema), or `auto`.",
+        "`auto` judges each record alone: of `zigzag`, `unsigned`, `absent`, in this order, the first is taken whose indexes name a message of the schema and whose body decodes to its end.",
+        "`use.deprecated.format`"),
+    row("wire.message_indexes_by_topic", Pairs, Is("{}"),
+        "Topics whose producers differ: `{ legacy-orders: unsigned }`.",
+        "",
+        ""),
 
     row("value.format", Choice(&["auto", "protobuf", "avro"]), Is("auto"),
         "`auto`: what the registry says the schema is. The others refuse records of another kind.",

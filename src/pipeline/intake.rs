@@ -26,7 +26,7 @@ use crate::pipeline::task::Settings;
 use crate::position::{Offset, TopicPartition};
 use crate::record::{self, Record};
 use crate::registry::{Found, Language, Lookup, Schema};
-use crate::wire::{self, Frame, MessageIndexes, SchemaRef, Side};
+use crate::wire::{self, Frame, MessageIndexes, Reading, SchemaRef, Side};
 
 /// First and longest pause between questions to the registry, in ms.
 const ASK_MS: (u64, u64) = (250, 10_000);
@@ -131,6 +131,10 @@ enum Stop {
 pub struct Intake {
     settings: Arc<Settings>,
     topic_partition: TopicPartition,
+    /// How message indexes may be written in this topic.
+    readings: &'static [Reading],
+    /// The one that the record at hand is read with.
+    reading: Reading,
     schemas: HashMap<SchemaRef, Entry>,
     values: Messages,
     keys: Messages,
@@ -160,11 +164,14 @@ pub struct Intake {
 impl Intake {
     pub fn new(settings: Arc<Settings>, topic_partition: TopicPartition) -> Self {
         let limit = settings.row.decode.limits.record_bytes;
+        let readings = wire::readings(settings.wire.message_indexes(&topic_partition.topic));
         Self {
             breaker: Breaker::new(settings.breaker),
             rejects: RejectRows::new(topic_partition.clone(), limit),
             plain: settings.row.is_plain(),
             of_keys: settings.row.of_keys(),
+            readings,
+            reading: first(readings),
             settings,
             topic_partition,
             schemas: HashMap::new(),
@@ -235,13 +242,51 @@ impl Intake {
         let Some(value) = record.value else { return self.tombstone(record, now) };
         self.check_size(record)?;
         let frame = Frame::parse(value, record.headers, Side::Value).map_err(of_value)?;
-        let (at, body) = self.value(&frame, now)?;
+        match self.read(record, &frame, now) {
+            Err(stop @ Stop::Reject(..)) if self.readings.len() > 1 => {
+                self.guess(stop, record, &frame, now)
+            }
+            taken => taken,
+        }
+    }
+
+    fn read(&mut self, record: &Record<'_>, frame: &Frame<'_>, now: Now) -> Result<Taken, Stop> {
+        let (at, body) = self.value(frame, now)?;
         if !self.plain {
             return self.row_beside(record, Some((at, body)), now);
         }
         self.last = Some(at);
         self.slots[at].rows.append(record, Some(body), None).map_err(of_value)?;
         Ok(Taken::Row)
+    }
+
+    /// The other ways to read the message indexes of a record that the first made a reject. If none fits
+    /// either, the reject of the first stands.
+    #[cold]
+    fn guess(
+        &mut self,
+        stop: Stop,
+        record: &Record<'_>,
+        frame: &Frame<'_>,
+        now: Now,
+    ) -> Result<Taken, Stop> {
+        let protobuf = matches!(
+            self.schemas.get(&frame.schema),
+            Some(Entry::Ready(schema)) if schema.language == Language::Protobuf
+        );
+        let mut found = Err(stop);
+        for &reading in self.readings.iter().skip(1).filter(|_| protobuf) {
+            self.reading = reading;
+            match self.read(record, frame, now) {
+                Err(Stop::Reject(..)) => {}
+                taken => {
+                    found = taken;
+                    break;
+                }
+            }
+        }
+        self.reading = first(self.readings);
+        found
     }
 
     fn tombstone(&mut self, record: &Record<'_>, now: Now) -> Result<Taken, Stop> {
@@ -294,10 +339,11 @@ impl Intake {
 
     /// The plan of a frame's message, and the body it decodes.
     fn value<'a>(&mut self, frame: &Frame<'a>, now: Now) -> Result<(usize, &'a [u8]), Stop> {
-        if let Some(found) = self.values.same(frame) {
+        if let Some(found) = self.values.same(frame, self.reading) {
             return Ok(found);
         }
-        let (schema, indexes, body) = message(&self.schemas, frame, now, Side::Value)?;
+        let (schema, indexes, body) =
+            message(&self.schemas, frame, self.reading, now, Side::Value)?;
         let key = (frame.schema, indexes);
         let made = match self.values.by_message.get(&key) {
             Some(made) => made.clone(),
@@ -327,10 +373,10 @@ impl Intake {
             return Ok((self.keys.last.as_ref().map(|(_, plan)| *plan), None));
         };
         let frame = Frame::parse(key, record.headers, Side::Key).map_err(of_key)?;
-        if let Some((plan, body)) = self.keys.same(&frame) {
+        if let Some((plan, body)) = self.keys.same(&frame, self.reading) {
             return Ok((Some(plan), Some(body)));
         }
-        let (schema, indexes, body) = message(&self.schemas, &frame, now, Side::Key)?;
+        let (schema, indexes, body) = message(&self.schemas, &frame, self.reading, now, Side::Key)?;
         let message = (frame.schema, indexes);
         let made = match self.keys.by_message.get(&message) {
             Some(made) => made.clone(),
@@ -572,7 +618,7 @@ impl Intake {
 impl Messages {
     /// Fast path: the same schema and message as the record before.
     #[inline]
-    fn same<'a>(&self, frame: &Frame<'a>) -> Option<(usize, &'a [u8])> {
+    fn same<'a>(&self, frame: &Frame<'a>, reading: Reading) -> Option<(usize, &'a [u8])> {
         let ((schema, indexes), plan) = self.last.as_ref()?;
         if *schema != frame.schema {
             return None;
@@ -580,7 +626,7 @@ impl Messages {
         if indexes.is_empty() {
             return Some((*plan, frame.body()));
         }
-        let (path, body) = frame.protobuf().ok()?;
+        let (path, body) = frame.protobuf_as(reading).ok()?;
         (path == *indexes).then_some((*plan, body))
     }
 
@@ -592,10 +638,15 @@ impl Messages {
     }
 }
 
+fn first(readings: &[Reading]) -> Reading {
+    readings.first().copied().unwrap_or(Reading::Zigzag)
+}
+
 /// The schema of a frame, which message of it, and the body.
 fn message<'a>(
     schemas: &HashMap<SchemaRef, Entry>,
     frame: &Frame<'a>,
+    reading: Reading,
     now: Now,
     side: Side,
 ) -> Result<(Arc<Schema>, MessageIndexes, &'a [u8]), Stop> {
@@ -609,7 +660,7 @@ fn message<'a>(
         _ => return Err(Stop::Wait(frame.schema)),
     };
     let (indexes, body) = match schema.language {
-        Language::Protobuf => frame.protobuf().map_err(stop)?,
+        Language::Protobuf => frame.protobuf_as(reading).map_err(stop)?,
         Language::Avro | Language::Json => (MessageIndexes::new(), frame.body()),
     };
     Ok((schema, indexes, body))

@@ -166,6 +166,7 @@ pub fn settings(
     let sink = &pipeline.sink;
     Settings {
         row: row::Options::of(pipeline),
+        wire: pipeline.wire.clone(),
         partitioner,
         files: Arc::new(Files {
             pipeline: pipeline.name.clone(),

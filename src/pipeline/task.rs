@@ -44,6 +44,7 @@ const REWIND_MS: (u64, u64) = (1_000, 60_000);
 #[derive(Debug)]
 pub struct Settings {
     pub row: row::Options,
+    pub wire: config::Wire,
     pub partitioner: Partitioner,
     pub files: Arc<Files>,
     pub commit: config::Commit,

@@ -17,6 +17,7 @@ use crate::decode::columns::{COLUMNS_MAX, Column, Layout, Leaf, Slot};
 use crate::decode::readers::{DEFAULT, FIELD_NUMBER, Readers, join};
 use crate::decode::{Compiled, Options};
 use crate::error::Fault;
+use crate::registry::compile::Facts;
 
 /// Most fields looked at for one plan.
 const WALKED_MAX: usize = 4 * COLUMNS_MAX;
@@ -25,9 +26,14 @@ const WALKED_MAX: usize = 4 * COLUMNS_MAX;
 type Made = (Column, Op);
 
 /// Compiles one message and all it holds.
-pub fn compile(message: &MessageDescriptor, options: &Options) -> Result<Compiled<Program>, Fault> {
+pub fn compile(
+    message: &MessageDescriptor,
+    facts: &Facts,
+    options: &Options,
+) -> Result<Compiled<Program>, Fault> {
     let mut compiler = Compiler {
         options,
+        facts,
         readers: Readers::new(&options.readers),
         record_name: message.full_name().to_owned(),
         layout: Layout::default(),
@@ -38,7 +44,7 @@ pub fn compile(message: &MessageDescriptor, options: &Options) -> Result<Compile
         members: Vec::new(),
         oneofs: 0,
         json: json::Types::default(),
-        pending: 0,
+        pending: Vec::new(),
         notes: Vec::new(),
         walked: 0,
         stack: Vec::new(),
@@ -63,6 +69,7 @@ pub fn compile(message: &MessageDescriptor, options: &Options) -> Result<Compile
 
 struct Compiler<'a> {
     options: &'a Options,
+    facts: &'a Facts,
     readers: Readers,
     record_name: String,
     layout: Layout,
@@ -73,7 +80,7 @@ struct Compiler<'a> {
     members: Vec<Column>,
     oneofs: u32,
     json: json::Types,
-    pending: u32,
+    pending: Vec<String>,
     notes: Vec<String>,
     walked: usize,
     /// Full names of the messages around the one at hand.
@@ -88,7 +95,7 @@ impl Compiler<'_> {
         path: &str,
     ) -> Result<(Vec<Column>, u32), Fault> {
         self.stack.push(message.full_name().to_owned());
-        let sources = Source::all(message);
+        let sources = Source::all(message, self.facts);
         let names: Vec<&str> = sources.iter().map(|source| source.name.as_str()).collect();
         let names = self.readers.names(path, &names, &mut self.notes);
         let first_oneof = self.oneofs;
@@ -176,7 +183,7 @@ impl Compiler<'_> {
     fn map(&mut self, source: &Source, name: &str, path: &str) -> Result<Option<Made>, Fault> {
         let Type::Message(entry) = &source.kind else { return Ok(None) };
         let (key, value) = (entry.map_entry_key_field(), entry.map_entry_value_field());
-        let (key, value) = (Source::field(&key), Source::field(&value));
+        let (key, value) = (Source::field(&key, self.facts), Source::field(&value, self.facts));
         let Some((key, key_op)) = self.value(&key, "key", false, &join(path, "key"))? else {
             return Ok(None);
         };
@@ -304,7 +311,7 @@ impl Compiler<'_> {
         self.notes.push(format!("{path}: as {what}, `{}` is recursive", message.full_name()));
         let column = self.layout.leaf(name, leaf, nullable);
         match leaf {
-            Leaf::Json => Some(self.json(source, message, column, nullable, kind)),
+            Leaf::Json => Some(self.json(source, message, column, nullable, kind, path)),
             _ => {
                 let op = op(source.number << 3 | kind.wire(), kind, column.slot().index());
                 Some((column, op))
@@ -319,11 +326,12 @@ impl Compiler<'_> {
         column: Column,
         nullable: bool,
         kind: Kind,
+        path: &str,
     ) -> Made {
         let mut op = op(source.number << 3 | kind.wire(), kind, column.slot().index());
-        op.aux = self.json.add(message);
-        op.pending = self.pending;
-        self.pending += 1;
+        op.aux = self.json.add(message, self.facts);
+        op.pending = self.pending.len() as u32;
+        self.pending.push(path.to_owned());
         let empty = json::empty(message.full_name());
         (if nullable { column } else { column.with_default(empty) }, op)
     }

@@ -1,6 +1,6 @@
 //! Protobuf bodies → columns.
 //!
-//! Owns: what each type of proto2 and proto3 becomes, and the loop that fills the columns from the wire.
+//! Owns: what each type of proto2, proto3 and editions becomes, and the loop that fills the columns from the wire.
 //! Does not own: framing and message indexes (`wire`), schema text (`registry`).
 //! Bounded by: depth, nodes and bytes per record, on known and on unknown fields; 10,000 columns per plan.
 //! Absent: trees of values; the unknown fields themselves (they are counted and left out); message sets.
@@ -28,6 +28,7 @@ mod wire;
 
 use super::{Compiled, Options};
 use crate::error::Fault;
+use crate::registry::ProtobufFile;
 
 pub use plan::Program;
 pub use run::State;
@@ -36,9 +37,11 @@ pub use run::State;
 ///
 /// Errors: [`crate::wire::INDEXES`], [`super::codes::NO_COLUMNS`], [`super::codes::TOO_WIDE`].
 pub fn compile(
-    file: &prost_reflect::FileDescriptor,
+    file: &ProtobufFile,
     indexes: &[u32],
     options: &Options,
 ) -> Result<Compiled<Program>, Fault> {
-    compile::compile(&source::message(file, indexes)?, options)
+    let mut compiled = compile::compile(&source::message(file, indexes)?, &file.facts, options)?;
+    compiled.notes.extend(file.forgiven.iter().map(|line| format!("schema: {line}")));
+    Ok(compiled)
 }

@@ -19,8 +19,8 @@ pub struct Program {
     pub(super) members: Vec<Column>,
     pub(super) oneofs: u32,
     pub(super) json: json::Types,
-    /// Number of columns that keep their raw bytes while their row may still grow (JSON).
-    pub(super) pending: u32,
+    /// Paths of the columns that keep their raw bytes while their row may still grow (JSON).
+    pub(super) pending: Vec<String>,
     pub(super) depth: u32,
     /// Timestamps and durations finer than a microsecond are cut, not rejected.
     pub(super) truncate: bool,

@@ -6,7 +6,7 @@ use pending::Pending;
 
 use super::plan::{Kind, NONE, Op, Program, Table};
 use super::special;
-use super::wire::{self, Failure, Outcome};
+use super::wire::{self, Outcome};
 use crate::decode::columns::{Columns, Meter, Slot};
 use crate::error::Reject;
 
@@ -30,7 +30,7 @@ impl State {
     pub fn new(program: &Program) -> Self {
         Self {
             oneofs: vec![(usize::MAX, NONE); program.oneofs as usize],
-            pending: vec![Pending::default(); program.pending as usize],
+            pending: vec![Pending::default(); program.pending.len()],
             dirty: false,
             unknown: 0,
             scratch: Vec::new(),
@@ -71,7 +71,7 @@ impl Program {
         outcome.map_err(|failure| {
             state.unknown = unknown;
             state.forget();
-            failure.into_reject(&self.record_name)
+            failure.into_reject(&self.record_name, body)
         })
     }
 }
@@ -91,13 +91,6 @@ pub(super) struct Run<'a> {
     pub state: &'a mut State,
 }
 
-#[cold]
-#[inline(never)]
-fn inside(mut failure: Box<Failure>, name: &str) -> Box<Failure> {
-    failure.path.push(name.to_owned());
-    failure
-}
-
 impl Run<'_> {
     /// Reads one message into row `row` of its columns: to the end of `buf`, or to the tag `end` if that
     /// is not 0. `depth` is how many levels may still open.
@@ -111,7 +104,11 @@ impl Run<'_> {
     ) -> Outcome<()> {
         let mut next = 0usize;
         while !buf.is_empty() {
-            let tag = wire::tag(buf)?;
+            let place = buf.as_ptr();
+            let tag = match wire::tag(buf) {
+                Ok(tag) => tag,
+                Err(failure) => return Err(failure.at(place)),
+            };
             let index = match table.ops.get(next) {
                 Some(op) if op.tag == tag => next,
                 _ => match table.ops.get(next + 1) {
@@ -120,7 +117,9 @@ impl Run<'_> {
                     _ => match table.find(tag >> 3) {
                         Some(index) => index,
                         None => {
-                            self.unknown(buf, tag, depth)?;
+                            if let Err(failure) = self.unknown(buf, tag, depth) {
+                                return Err(failure.inside(&format!("#{}", tag >> 3), place));
+                            }
                             continue;
                         }
                     },
@@ -134,11 +133,12 @@ impl Run<'_> {
                 self.other_wire(op, tag, buf, row, depth)
             };
             if let Err(failure) = done {
-                return Err(inside(failure, &table.names[index]));
+                return Err(failure.inside(&table.names[index], place));
             }
         }
         if end != 0 {
-            return Err(wire::malformed("a group without its end tag, one required"));
+            let failure = wire::malformed("a group without its end tag, one required");
+            return Err(failure.at(buf.as_ptr()));
         }
         Ok(())
     }

@@ -5,9 +5,10 @@
 //! line and column.
 //! Does not own: fetching references (`client`).
 //! Bounded by: [`TEXT_MAX`] bytes and [`REFERENCES_MAX`] references a schema.
-//! Absent: Protobuf editions; validation of JSON Schema.
+//! Absent: validation of JSON Schema.
 
 mod avro;
+mod edition;
 mod known;
 mod lenient;
 mod protobuf;
@@ -21,6 +22,7 @@ use super::codes::{BAD, REFERENCES, TOO_LARGE};
 use super::{Language, Parsed, Schema};
 
 pub(crate) use avro::definitions as avro_definitions;
+pub use edition::Facts;
 
 /// Most bytes of text of one schema with its references.
 pub const TEXT_MAX: usize = 16 << 20;

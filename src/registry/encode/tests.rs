@@ -277,6 +277,6 @@ fn message_indexes_skip_generated_messages() {
     assert!(message::at(file, &[u32::MAX]).is_none());
     assert!(message::at(file, &[]).is_none());
     let pool = file.parent_pool();
-    assert_eq!(message::indexes(&pool.get_message_by_name("A.B").unwrap()), Some(vec![0, 0]));
-    assert_eq!(message::indexes(&pool.get_message_by_name("A.G").unwrap()), None);
+    assert_eq!(message::indexes(file, &pool.get_message_by_name("A.B").unwrap()), Some(vec![0, 0]));
+    assert_eq!(message::indexes(file, &pool.get_message_by_name("A.G").unwrap()), None);
 }

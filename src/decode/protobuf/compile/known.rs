@@ -43,7 +43,7 @@ impl Compiler<'_> {
             },
             "google.protobuf.Struct" | "google.protobuf.Value" | "google.protobuf.ListValue" => {
                 let column = self.layout.leaf(name, Leaf::Json, nullable);
-                return Ok(Some(self.json(source, message, column, nullable, Kind::Json)));
+                return Ok(Some(self.json(source, message, column, nullable, Kind::Json, path)));
             }
             "google.protobuf.FieldMask" => return self.field_mask(message, name, nullable, tag),
             "confluent.type.Decimal" => {
@@ -67,7 +67,7 @@ impl Compiler<'_> {
         tag: u32,
     ) -> Result<Option<Made>, Fault> {
         let Some(inner) = message.get_field(1) else { return Ok(None) };
-        let inner = Source::field(&inner);
+        let inner = Source::field(&inner, self.facts);
         let Some((column, inner_op)) = self.value(&inner, name, nullable, path)? else {
             return Ok(None);
         };
@@ -84,7 +84,7 @@ impl Compiler<'_> {
         tag: u32,
     ) -> Result<Option<Made>, Fault> {
         let Some(paths) = message.get_field(1) else { return Ok(None) };
-        let paths = Source::field(&paths);
+        let paths = Source::field(&paths, self.facts);
         let Some((element, mut inner)) = self.value(&paths, "element", false, name)? else {
             return Ok(None);
         };

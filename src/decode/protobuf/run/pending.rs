@@ -58,7 +58,10 @@ impl Run<'_> {
         pending.dirty = false;
         // The row may be gone: another member of its oneof came.
         match self.columns.texts[pending.slot as usize].get(pending.row) {
-            Some(_) => self.json_text(index),
+            Some(_) => self.json_text(index).map_err(|mut failure| {
+                failure.path.push(self.program.pending[index].clone());
+                failure
+            }),
             None => Ok(()),
         }
     }
