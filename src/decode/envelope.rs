@@ -289,3 +289,72 @@ fn branches(ty: &Json) -> Vec<&Json> {
         other => vec![other],
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{ArrayRef, Int32Array};
+    use arrow::datatypes::{Fields, Int64Type};
+
+    use super::*;
+
+    fn table(ids: Vec<Option<i32>>) -> ArrayRef {
+        let fields: Fields = vec![Field::new("id", DataType::Int32, true)].into();
+        let there = ids.iter().map(Option::is_some).collect::<Vec<_>>();
+        let column: ArrayRef = Arc::new(Int32Array::from(ids));
+        Arc::new(StructArray::new(fields, vec![column], Some(there.into())))
+    }
+
+    fn batch(after: Vec<Option<i32>>, ops: Vec<&str>) -> (Envelope, RecordBatch) {
+        let none = vec![None; ops.len()];
+        let columns: Vec<(&str, ArrayRef)> = vec![
+            ("op", Arc::new(StringArray::from(ops))),
+            ("after", table(after)),
+            ("before", table(none)),
+        ];
+        let rows = RecordBatch::try_from_iter(columns).unwrap();
+        let Found { before, after, op, ts_ms } = find(&rows.schema()).unwrap();
+        let envelope = Envelope {
+            before,
+            after,
+            op,
+            ts_ms,
+            casts: vec![Cast::None],
+            fields: vec![Arc::new(Field::new("id", DataType::Int32, true))],
+            notes: Vec::new(),
+        };
+        (envelope, rows)
+    }
+
+    #[test]
+    fn columns_of_a_batch_without_deletes_are_taken_as_they_are() {
+        let (envelope, rows) = batch(vec![Some(1), Some(2)], vec!["c", "u"]);
+        let unwrapped = envelope.unwrap(&rows).unwrap();
+        let after = rows.column_by_name("after").unwrap().as_struct().column(0);
+        assert!(Arc::ptr_eq(&unwrapped.columns[0], after));
+        assert!(!unwrapped.deleted.has_true());
+        assert_eq!(unwrapped.ts_ms.as_primitive::<Int64Type>().null_count(), 2);
+    }
+
+    #[test]
+    fn state_that_is_not_there_is_null_in_every_column() {
+        let (envelope, rows) = batch(vec![Some(1), None, Some(3)], vec!["c", "d", "r"]);
+        let unwrapped = envelope.unwrap(&rows).unwrap();
+        let ids: Vec<_> = unwrapped.columns[0].as_primitive::<Int32Type>().iter().collect();
+        assert_eq!(ids, [Some(1), None, Some(3)]);
+        let deleted: Vec<_> = unwrapped.deleted.iter().collect();
+        assert_eq!(deleted, [Some(false), Some(true), Some(false)]);
+    }
+
+    #[test]
+    fn names_of_connect_schemas_are_found_in_the_first_of_before_and_after() {
+        let names = connect_names(
+            r#"{"fields":[{"name":"source","type":{"fields":[{"name":"at","type":{"type":"long","connect.name":"no"}}]}},
+            {"name":"after","type":["null",{"name":"V","fields":[
+                {"name":"at","type":["null",{"type":"long","connect.name":"yes"}]},{"name":"id","type":"int"}]}]}]}"#,
+        );
+        assert_eq!(names, HashMap::from([("at".to_owned(), "yes".to_owned())]));
+        for odd in ["", "3", "[]", r#"{"fields":{}}"#, r#"{"fields":[{"name":"after"}]}"#] {
+            assert_eq!(connect_names(odd), HashMap::new(), "{odd}");
+        }
+    }
+}

@@ -1,19 +1,20 @@
 //! Records of one Kafka partition → rows in decoders → lanes, or rejects.
 //!
-//! Owns: which decoder a record goes to, what is known of its schema, partitioning of finished
-//! batches.
+//! Owns: which decoder a record goes to, partitioning of finished batches.
 //! Does not own: when to flush, what a missing schema means for the Kafka partition (`task`).
 //! Bounded by: the caller flushes at [`Intake::rows`].
 
-use std::collections::{BTreeSet, HashMap};
+mod messages;
+mod schemas;
+
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
 
 use crate::clock::Now;
-use crate::config::{Format, Tombstones};
-use crate::decode::envelope::ENVELOPE;
+use crate::config::{Metadata, Tombstones};
 use crate::decode::{self, Plan};
 use crate::error::{Code, Fault, Kind, Reject};
 use crate::file::reject::RejectRows;
@@ -21,19 +22,14 @@ use crate::partition::{Bound, Context};
 use crate::pipeline::breaker::{Breaker, Verdict};
 use crate::pipeline::lanes::{Lanes, Place, Rows};
 use crate::pipeline::row::build::Finished;
-use crate::pipeline::row::{self, Builder, KeyPlan, RowPlan, ValuePlan};
+use crate::pipeline::row::{Builder, KeyPlan, RowPlan, ValuePlan};
 use crate::pipeline::task::Settings;
 use crate::position::{Offset, TopicPartition};
 use crate::record::{self, Record};
-use crate::registry::{Found, Language, Lookup, Schema};
-use crate::wire::{self, Frame, MessageIndexes, Reading, SchemaRef, Side};
-
-/// First and longest pause between questions to the registry, in ms.
-const ASK_MS: (u64, u64) = (250, 10_000);
-/// Schemas asked for at once: ids come from records, and may be any.
-const ASK_MAX: usize = 1_024;
-/// References remembered at which refusals that are over are forgotten.
-const REMEMBERED: usize = 4_096;
+use crate::registry::{Language, Schema};
+use crate::wire::{self, Frame, Reading, SchemaRef, Side};
+use messages::{Messages, Stop, message, of_key, of_value, refused, takes};
+use schemas::{Entry, REMEMBERED};
 
 pub static NO_SCHEMA: Code = Code {
     id: "FB0911",
@@ -76,24 +72,6 @@ pub enum Taken {
     Wait(SchemaRef),
 }
 
-/// What is known of a schema reference.
-#[derive(Debug)]
-enum Entry {
-    /// `unknown_ms`: for how long the registry said that it has no such schema, from one such answer to
-    /// the next; `unknown_at_ms`: the last answer, if it was one. Time without answers does not count.
-    Asked {
-        unknown_ms: u64,
-        unknown_at_ms: Option<u64>,
-        tries: u32,
-    },
-    Ready(Arc<Schema>),
-    /// Its records are rejected until the time given; then it is asked for again.
-    Refused {
-        reason: Fault,
-        until_ms: u64,
-    },
-}
-
 /// Rows under construction for one writer schema and message, and one of the key.
 #[derive(Debug)]
 struct Slot {
@@ -104,27 +82,8 @@ struct Slot {
     schema_id: u32,
 }
 
-type MessageKey = (SchemaRef, MessageIndexes);
-
-/// What is known of the messages that values, or keys, are of.
-#[derive(Debug, Default)]
-struct Messages {
-    /// Where the plan of each stands.
-    by_message: HashMap<MessageKey, Result<usize, Box<Reject>>>,
-    /// The last one: the next is mostly of the same.
-    last: Option<(MessageKey, usize)>,
-}
-
 /// Plan of the value and of the key; none where there was none yet.
 type Pair = (Option<usize>, Option<usize>);
-
-/// Why a record does not become a row now.
-#[derive(Debug)]
-enum Stop {
-    Wait(SchemaRef),
-    /// With the half of the record whose schema may be to blame.
-    Reject(Box<Reject>, Side),
-}
 
 /// Decoders of one Kafka partition.
 #[derive(Debug)]
@@ -306,13 +265,26 @@ impl Intake {
     fn check_size(&self, record: &Record<'_>) -> Result<(), Stop> {
         let limit = self.settings.row.decode.limits.record_bytes;
         let value = record.value.map_or(0, <[u8]>::len);
-        if value + record.key.map_or(0, <[u8]>::len) <= limit {
+        // Headers count where they are columns; else nothing is made of them.
+        let beside = if self.plain { 0 } else { self.header_bytes(record) };
+        if value + record.key.map_or(0, <[u8]>::len) + beside <= limit {
             return Ok(());
         }
-        Err(of_value(Reject::new(
-            &TOO_LARGE,
-            format!("value of {value} bytes: key and value of at most {limit} required"),
-        )))
+        let text = match beside {
+            0 => format!("value of {value} bytes: key and value of at most {limit} required"),
+            _ => format!(
+                "value of {value} bytes and headers of {beside}: key, value and headers of at most {limit} required"
+            ),
+        };
+        Err(of_value(Reject::new(&TOO_LARGE, text)))
+    }
+
+    /// Bytes of the headers that become a column.
+    fn header_bytes(&self, record: &Record<'_>) -> usize {
+        if !self.settings.row.metadata.contains(&Metadata::Headers) {
+            return 0;
+        }
+        record.headers.iter().map(|(name, v)| name.len() + v.map_or(0, <[u8]>::len)).sum()
     }
 
     /// A row with more than its value's columns. Without a value it is a tombstone, and takes the columns
@@ -434,105 +406,6 @@ impl Intake {
         Ok(self.slots.len() - 1)
     }
 
-    /// True if the schema has to be asked for now: it is neither known nor asked for already.
-    pub fn ask(&mut self, schema: SchemaRef, now: Now) -> bool {
-        match self.schemas.get(&schema) {
-            Some(Entry::Ready(_) | Entry::Asked { .. }) if !self.breaker.paused(schema) => false,
-            Some(Entry::Refused { until_ms, .. })
-                if now.mono_ms < *until_ms && !self.breaker.paused(schema) =>
-            {
-                false
-            }
-            _ => {
-                self.forget(now);
-                // A refusal that ran out has spent its grace: one more "no" is enough, so that an id which
-                // stays unknown costs a question now and then, not a grace each time.
-                let unknown_ms = match self.schemas.get(&schema) {
-                    Some(Entry::Refused { .. }) => self.settings.unknown_id_grace_ms,
-                    _ => 0,
-                };
-                let asked = Entry::Asked { unknown_ms, unknown_at_ms: None, tries: 0 };
-                self.schemas.insert(schema, asked);
-                true
-            }
-        }
-    }
-
-    /// Drops refusals that are over, once there are many.
-    fn forget(&mut self, now: Now) {
-        if self.schemas.len() >= self.forget_at {
-            self.schemas.retain(
-                |_, e| !matches!(e, Entry::Refused { until_ms, .. } if *until_ms <= now.mono_ms),
-            );
-            self.forget_at = REMEMBERED.max(self.schemas.len() * 2);
-        }
-    }
-
-    /// Takes the registry's answer in. `Some(ms)`: ask again after this pause.
-    pub fn learn(&mut self, schema: SchemaRef, found: Found, now: Now) -> Option<u64> {
-        let (unknown_ms, unknown_at_ms, tries) = match self.schemas.get(&schema) {
-            Some(Entry::Asked { unknown_ms, unknown_at_ms, tries }) => {
-                (*unknown_ms, *unknown_at_ms, *tries)
-            }
-            // Nobody waits: the answer to a question of an earlier assignment.
-            _ => return None,
-        };
-        let pause = (ASK_MS.0 << tries.min(10)).min(ASK_MS.1);
-        let grace = self.settings.unknown_id_grace_ms;
-        let tries = tries.saturating_add(1);
-        // A registry that comes back may not have everything yet: the grace is not spent while it is away.
-        let away = matches!(found, Err(Lookup::Unavailable(_)));
-        let unknown_ms = match unknown_at_ms {
-            Some(at) if !away => unknown_ms + now.mono_ms.saturating_sub(at),
-            _ => unknown_ms,
-        };
-        let again =
-            Entry::Asked { unknown_ms, unknown_at_ms: (!away).then_some(now.mono_ms), tries };
-        let (entry, after) = match found {
-            Ok(found) if self.breaker.found(schema) => {
-                for messages in [&mut self.values, &mut self.keys] {
-                    messages.by_message.retain(|(s, _), made| *s != schema || made.is_ok());
-                }
-                self.by_pair.retain(|_, made| made.is_ok());
-                (Entry::Ready(found), None)
-            }
-            Ok(_) => (again, Some(ASK_MS.1)),
-            Err(Lookup::Unavailable(_)) => (again, Some(pause)),
-            Err(Lookup::Unknown(reason) | Lookup::Bad(reason)) => {
-                let left = grace.saturating_sub(unknown_ms);
-                if !self.breaker.refused(schema, &reason.message) {
-                    (again, Some(ASK_MS.1))
-                } else if left > 0 {
-                    (again, Some(pause.min(left)))
-                } else {
-                    (Entry::Refused { reason, until_ms: now.mono_ms + grace.max(1_000) }, None)
-                }
-            }
-        };
-        self.schemas.insert(schema, entry);
-        after
-    }
-
-    /// True when records of this schema need not wait any more.
-    pub fn resolved(&self, schema: SchemaRef) -> bool {
-        !matches!(self.schemas.get(&schema), Some(Entry::Asked { .. }) | None)
-    }
-
-    /// Schema references among these records that nothing is known of; some of them, if they are many.
-    pub fn unknown_in<'a>(&self, records: impl Iterator<Item = Record<'a>>) -> Vec<SchemaRef> {
-        let keys = self.settings.row.key.format.is_some_and(Format::is_framed);
-        let mut unknown = BTreeSet::new();
-        for record in records {
-            let key = if keys { frame_of(&record, Side::Key) } else { None };
-            for schema in key.into_iter().chain(frame_of(&record, Side::Value)) {
-                if unknown.len() < ASK_MAX && !self.schemas.contains_key(&schema) {
-                    unknown.insert(schema);
-                }
-            }
-        }
-        unknown.into_iter().collect()
-    }
-
     fn reject(&mut self, record: &Record<'_>, reject: &Reject) {
         let schema_id = match frame_of(record, Side::Value) {
             Some(SchemaRef::Id(id)) => Some(id),
@@ -615,93 +488,8 @@ impl Intake {
     }
 }
 
-impl Messages {
-    /// Fast path: the same schema and message as the record before.
-    #[inline]
-    fn same<'a>(&self, frame: &Frame<'a>, reading: Reading) -> Option<(usize, &'a [u8])> {
-        let ((schema, indexes), plan) = self.last.as_ref()?;
-        if *schema != frame.schema {
-            return None;
-        }
-        if indexes.is_empty() {
-            return Some((*plan, frame.body()));
-        }
-        let (path, body) = frame.protobuf_as(reading).ok()?;
-        (path == *indexes).then_some((*plan, body))
-    }
-
-    /// Messages that a schema has are few; indexes that name none are as many as records.
-    fn remember(&mut self, message: &MessageKey, made: &Result<usize, Box<Reject>>) {
-        if made.as_ref().map_or_else(|r| r.code == &PLAN || r.code == &ENVELOPE, |_| true) {
-            self.by_message.insert(message.clone(), made.clone());
-        }
-    }
-}
-
 fn first(readings: &[Reading]) -> Reading {
     readings.first().copied().unwrap_or(Reading::Zigzag)
-}
-
-/// The schema of a frame, which message of it, and the body.
-fn message<'a>(
-    schemas: &HashMap<SchemaRef, Entry>,
-    frame: &Frame<'a>,
-    reading: Reading,
-    now: Now,
-    side: Side,
-) -> Result<(Arc<Schema>, MessageIndexes, &'a [u8]), Stop> {
-    let stop = |reject| if side == Side::Key { of_key(reject) } else { of_value(reject) };
-    let schema = match schemas.get(&frame.schema) {
-        Some(Entry::Ready(schema)) => schema.clone(),
-        Some(Entry::Refused { reason, until_ms }) if now.mono_ms < *until_ms => {
-            let text = format!("schema `{}`: {reason}", frame.schema);
-            return Err(stop(Reject::new(&NO_SCHEMA, text)));
-        }
-        _ => return Err(Stop::Wait(frame.schema)),
-    };
-    let (indexes, body) = match schema.language {
-        Language::Protobuf => frame.protobuf_as(reading).map_err(stop)?,
-        Language::Avro | Language::Json => (MessageIndexes::new(), frame.body()),
-    };
-    Ok((schema, indexes, body))
-}
-
-/// Refuses a schema in a language that the option does not take.
-fn takes(format: Format, schema: &Schema, option: &str) -> Result<(), Box<Reject>> {
-    let taken = matches!(
-        (format, schema.language),
-        (Format::Auto, Language::Protobuf | Language::Avro)
-            | (Format::Protobuf, Language::Protobuf)
-            | (Format::Avro, Language::Avro)
-    );
-    if taken {
-        return Ok(());
-    }
-    Err(Reject::new(
-        &FORMAT,
-        format!(
-            "schema `{}` of language {:?}: `{option}` takes another",
-            schema.id, schema.language
-        ),
-    ))
-}
-
-/// The reject of every record that needs what this fault refuses.
-fn refused(fault: &Fault) -> Box<Reject> {
-    let own = fault.code == &wire::INDEXES || fault.code == &ENVELOPE;
-    let code = if own { fault.code } else { &PLAN };
-    let text = if fault.code == code { fault.message.clone() } else { fault.to_string() };
-    Reject::new(code, text)
-}
-
-#[cold]
-fn of_value(reject: Box<Reject>) -> Stop {
-    Stop::Reject(reject, Side::Value)
-}
-
-#[cold]
-fn of_key(reject: Box<Reject>) -> Stop {
-    Stop::Reject(row::of_key(&reject), Side::Key)
 }
 
 fn frame_of(record: &Record<'_>, side: Side) -> Option<SchemaRef> {

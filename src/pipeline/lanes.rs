@@ -342,7 +342,8 @@ impl Lanes {
         let mut previous = None;
         for &(batch, row) in at {
             let id = self.stored[batch as usize].as_ref().map_or(0, |s| s.schema_ids[row as usize]);
-            if previous != Some(id) {
+            // 0 is no id: a reject without a frame, a tombstone before the first value.
+            if previous != Some(id) && id != 0 {
                 ids.insert(id);
                 previous = Some(id);
             }

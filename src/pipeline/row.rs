@@ -198,3 +198,57 @@ fn metadata(column: Metadata) -> Field {
         Metadata::SchemaId => Field::new("_schema_id", DataType::Int32, true),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Config, Process};
+    use crate::registry::Language;
+    use crate::registry::compile::compile;
+
+    fn options(more: &str) -> Options {
+        let text = format!(
+            "pipeline: t\nsource: {{ brokers: 'x:1', topics: [t] }}\nregistry: {{ url: 'http://x' }}\n\
+             sink: {{ url: 's3://lake' }}\n{more}\n"
+        );
+        Options::of(&Config::parse(&text, "t.yaml", &Process).unwrap().pipeline)
+    }
+
+    fn value(text: &str, options: &Options) -> ValuePlan {
+        let schema = Arc::new(compile(1, Language::Protobuf, text, &[]).unwrap());
+        let plan = Plan::compile(&schema, &[0], &options.decode).unwrap();
+        ValuePlan { plan, schema: Some(schema) }
+    }
+
+    const ROW: &str = "syntax = \"proto3\"; message R { int64 _offset = 1; }";
+
+    /// The path that most pipelines take must stay the decoder's own.
+    #[test]
+    fn plain_rows_are_the_decoders_and_nothing_stands_beside_them() {
+        let options = options("");
+        assert!(options.is_plain());
+        let value = value(ROW, &options);
+        let plan = RowPlan::new(Some(value.clone()), KeyPlan::None, &options).unwrap();
+        assert!(Arc::ptr_eq(&plan.schema, &value.plan.schema));
+        assert!(plan.beside.is_none() && plan.envelope.is_none());
+        for more in [
+            "metadata: [offset]",
+            "key: { format: auto }",
+            "value: { tombstones: row }",
+            "value: { unwrap: debezium }",
+        ] {
+            assert!(!super::tests::options(more).is_plain(), "{more}");
+        }
+    }
+
+    #[test]
+    fn renamed_field_is_noted() {
+        for readers in ["", "readers: [native]"] {
+            let options = options(&format!("metadata: [offset]\n{readers}"));
+            let plan = RowPlan::new(Some(value(ROW, &options)), KeyPlan::None, &options).unwrap();
+            let expected = "_offset: renamed `_offset_2`: a column beside the value's has its name";
+            assert_eq!(plan.notes, [expected]);
+            assert_eq!(plan.schema.field(0).name(), "_offset_2");
+        }
+    }
+}

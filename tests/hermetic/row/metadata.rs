@@ -117,3 +117,16 @@ fn rejected_record_leaves_no_metadata_behind() {
     assert_eq!((rows[1]["n"].as_i64(), rows[1]["_offset"].as_i64()), (Some(3), Some(2)));
     assert_eq!(rejects[0].rows.num_rows(), 1);
 }
+
+#[test]
+fn headers_over_the_size_limit_reject_a_record_only_where_they_are_a_column() {
+    let mut record = all(row(1));
+    record.headers = vec![("big".to_owned(), Some(vec![7; 3_000]))];
+    let limit = "limits: { record_bytes: 2KiB }";
+    let (data, _) = run(limit, vec![avro(5, ROW)], vec![record.clone()]);
+    assert_eq!(data[0].rows.num_rows(), 1);
+    let more = format!("{limit}\nmetadata: [headers]");
+    let (data, rejects) = run(&more, vec![avro(5, ROW)], vec![record]);
+    assert_eq!(data.len(), 0);
+    assert_eq!(super::reasons(&rejects)[0].0, "FB0913");
+}

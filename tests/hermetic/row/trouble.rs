@@ -17,6 +17,8 @@ const ROW: &str = r#"{"type":"record","name":"Row","fields":[{"name":"n","type":
 #[derive(Debug, PartialEq, Clone, Copy)]
 enum Fate {
     Row,
+    /// A row without a key.
+    Keyless,
     Tombstone,
     Reject,
 }
@@ -30,15 +32,26 @@ fn records(random: &mut Seeded) -> (Vec<SimRecord>, Vec<Fate>) {
                 0 => framed(11, &datum(KEY_V2, json!({"at": offset, "more": "x"}))),
                 _ => framed(10, &datum(KEY, json!({"at": offset}))),
             };
-            let (key, value, fate) = match random.below(12) {
-                0 | 1 => (key, None, Fate::Tombstone),
-                2 => (framed(98, b""), Some(framed(1, &row)), Fate::Reject),
-                3 => (key[..5].to_vec(), Some(framed(1, &row)), Fate::Reject),
-                4 => (key, Some(framed(1, b"")), Fate::Reject),
-                _ => (key, Some(framed(1, &row)), Fate::Row),
+            let mut key = Some(key);
+            let (value, fate) = match random.below(13) {
+                0 | 1 => (None, Fate::Tombstone),
+                2 => {
+                    key = Some(framed(98, b""));
+                    (Some(framed(1, &row)), Fate::Reject)
+                }
+                3 => {
+                    key = key.map(|key| key[..5].to_vec());
+                    (Some(framed(1, &row)), Fate::Reject)
+                }
+                4 => (Some(framed(1, b"")), Fate::Reject),
+                5 => {
+                    key = None;
+                    (Some(framed(1, &row)), Fate::Keyless)
+                }
+                _ => (Some(framed(1, &row)), Fate::Row),
             };
             fates.push(fate);
-            SimRecord { offset, key: Some(key), value, ..SimRecord::default() }
+            SimRecord { offset, key, value, ..SimRecord::default() }
         })
         .collect();
     (records, fates)
@@ -59,11 +72,18 @@ fn every_row_keeps_its_key_and_offset_whatever_goes_wrong() {
         let mut found: BTreeMap<i64, (Fate, u32)> = BTreeMap::new();
         for row in data.iter().flat_map(super::File::json) {
             let offset = row["_offset"].as_i64().unwrap();
-            assert_eq!(row["_key"]["at"], offset, "seed {seed}: {row}");
+            // Before the first key since a start there is no column for it.
+            let keyless = row.get("_key").is_none_or(Value::is_null);
+            assert!(keyless || row["_key"]["at"] == offset, "seed {seed}: {row}");
             let deleted = row["_deleted"] == true;
             let n = row.get("n").cloned().unwrap_or_default();
             assert_eq!(n, if deleted { Value::Null } else { json!(offset) }, "seed {seed}: {row}");
-            let fate = if deleted { Fate::Tombstone } else { Fate::Row };
+            let fate = match (deleted, keyless) {
+                (true, false) => Fate::Tombstone,
+                (false, false) => Fate::Row,
+                (false, true) => Fate::Keyless,
+                (true, true) => panic!("seed {seed}: {row}"),
+            };
             found.entry(offset).or_insert((fate, 0)).1 += 1;
         }
         for row in rejects.iter().flat_map(super::File::json) {
