@@ -8,6 +8,7 @@ mod avro;
 mod check;
 mod cli;
 mod file;
+mod fuzz;
 mod partition;
 mod protobuf;
 mod registry;
