@@ -10,13 +10,9 @@
 pub mod avro;
 pub mod cells;
 pub mod frame;
+pub mod oracle;
 pub mod protobuf;
 pub mod schema_text;
-
-/// Is this cell the value that apache-avro read?
-#[path = "../../tests/hermetic/avro/oracle.rs"]
-#[allow(dead_code)]
-mod oracle;
 
 /// One target: its name, its body, and words that lead inputs further.
 pub struct Target {

@@ -7,7 +7,7 @@
 #![allow(clippy::print_stderr)] // seeds and findings
 
 #[path = "../../fuzz/src/lib.rs"]
-mod targets;
+pub mod targets;
 
 use std::path::Path;
 
