@@ -7,13 +7,13 @@ mod corpus;
 mod differential;
 mod evolved;
 mod mapping;
-mod oracle;
 mod poison;
 mod random;
 mod resolution;
 
 use std::sync::Arc;
 
+use crate::fuzz::targets::oracle;
 use apache_avro::Schema;
 use forebay::config::{Limits, Reader, Value};
 use forebay::decode::{Decoder, Options, Plan};

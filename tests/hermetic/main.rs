@@ -10,6 +10,7 @@ mod avro;
 mod check;
 mod cli;
 mod file;
+mod fuzz;
 mod indexes;
 mod partition;
 mod protobuf;

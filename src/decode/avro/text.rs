@@ -116,14 +116,18 @@ impl<'w> Walk<'w> {
             .branch(branches.len() as u32)
             .map_err(|bad| Failure::bad(bad, "union", cursor))?;
         let (name, branch) = &branches[index as usize];
-        if !TEXT || self.shapes[*branch] == Shape::Null || is_plain(self.shapes, branches) {
+        if self.shapes[*branch] == Shape::Null || is_plain(self.shapes, branches) {
             return self.value::<TEXT>(*branch, cursor, out);
         }
-        out.push(b'{');
-        write_text(name, out);
-        out.push(b':');
+        if TEXT {
+            out.push(b'{');
+            write_text(name, out);
+            out.push(b':');
+        }
         self.value::<TEXT>(*branch, cursor, out).map_err(|e| e.within(name))?;
-        out.push(b'}');
+        if TEXT {
+            out.push(b'}');
+        }
         Ok(())
     }
 
