@@ -361,6 +361,7 @@ fn limits(v: &mut Values<'_>, memory_limit: usize) -> Limits {
         decoded_bytes: v
             .size("limits.decoded_bytes")
             .map_or(is.decoded_bytes.min(quarter), to_usize),
+        decoded_bytes_max: quarter,
         nodes: v.count("limits.nodes").map_or(is.nodes, |nodes| nodes as u32),
     }
 }

@@ -437,12 +437,20 @@ pub struct Limits {
     pub depth: u32,
     /// Bytes one record may take as columns; the larger of this and 64 times its own size.
     pub decoded_bytes: usize,
+    /// And never more than this, however large the record: a quarter of `memory.limit`.
+    pub decoded_bytes_max: usize,
     /// List elements, map entries and sub-messages one record may make.
     pub nodes: u32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { record_bytes: 32 << 20, depth: 100, decoded_bytes: 64 << 20, nodes: 10_000_000 }
+        Self {
+            record_bytes: 32 << 20,
+            depth: 100,
+            decoded_bytes: 64 << 20,
+            decoded_bytes_max: 1 << 30,
+            nodes: 10_000_000,
+        }
     }
 }

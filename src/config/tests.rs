@@ -78,7 +78,8 @@ fn least_configuration_gets_the_defaults_of_the_page() {
     assert_eq!((p.commit.rows, p.commit.bytes), (None, None));
     assert_eq!(p.rejects.prefix, "_rejects/orders");
     assert_eq!(p.readers, [Reader::Spark, Reader::Athena, Reader::Trino, Reader::Duckdb]);
-    assert_eq!(p.limits, Limits::default());
+    let quarter = config.memory_limit / 4;
+    assert_eq!(p.limits, Limits { decoded_bytes_max: quarter, ..Limits::default() });
     assert_eq!((p.sink.compression, p.sink.compression_level), (Compression::Gzip, None));
     assert_eq!(p.sink.s3.part_bytes, Some(8 << 20));
     assert_eq!(config.memory_limit, (10 << 30) / 100 * 70);
@@ -233,7 +234,13 @@ shutdown: { timeout: 1m }
     assert_eq!(p.readers, [Reader::Native]);
     assert_eq!(
         p.limits,
-        Limits { record_bytes: 1 << 20, depth: 20, decoded_bytes: 2 << 20, nodes: 1_000 }
+        Limits {
+            record_bytes: 1 << 20,
+            depth: 20,
+            decoded_bytes: 2 << 20,
+            decoded_bytes_max: config.memory_limit / 4,
+            nodes: 1_000
+        }
     );
     assert_eq!(config.memory_limit, 1 << 30);
     let shown = format!("{config:?}");

@@ -1,7 +1,9 @@
 //! The hot loop: wire bytes → builders, one record at a time, no tree in between.
 
+mod parts;
 mod pending;
 
+use parts::Part;
 use pending::Pending;
 
 use super::plan::{Kind, NONE, Op, Program, Table};
@@ -19,7 +21,9 @@ pub struct State {
     /// By oneof: the row that it was last set in, and the member.
     oneofs: Vec<(usize, u32)>,
     pending: Vec<Pending>,
-    /// Some [`Pending`] is dirty.
+    /// Dates and times that are none yet.
+    parts: Vec<Part>,
+    /// Some [`Pending`] is dirty, or there are parts.
     dirty: bool,
     unknown: u64,
     /// Where text is made before it goes into a column.
@@ -31,6 +35,7 @@ impl State {
         Self {
             oneofs: vec![(usize::MAX, NONE); program.oneofs as usize],
             pending: vec![Pending::default(); program.pending.len()],
+            parts: Vec::new(),
             dirty: false,
             unknown: 0,
             scratch: Vec::new(),
@@ -61,12 +66,20 @@ impl Program {
     ) -> Result<(), Box<Reject>> {
         let row = columns.rows();
         let unknown = state.unknown;
-        let mut run = Run { program: self, columns, meter, state };
+        let mut run = Run { program: self, columns, meter, state, strict: false };
         let mut rest = body;
         let table = &self.tables[self.root as usize];
         let mut outcome = run.message(table, &mut rest, 0, row, self.depth);
         if outcome.is_ok() && run.state.dirty {
             outcome = run.settle();
+            if outcome.is_ok() && run.finish_parts().is_err() {
+                // Once more, to stop at the first part that is no value: there the place is known.
+                run.columns.rollback();
+                run.meter.again();
+                run.state.unknown = unknown;
+                run.strict = true;
+                outcome = run.message(table, &mut &*body, 0, row, self.depth);
+            }
         }
         outcome.map_err(|failure| {
             state.unknown = unknown;
@@ -80,6 +93,7 @@ impl State {
     #[cold]
     fn forget(&mut self) {
         self.dirty = false;
+        self.parts.clear();
         self.pending.iter_mut().for_each(|pending| pending.dirty = false);
     }
 }
@@ -89,6 +103,8 @@ pub(super) struct Run<'a> {
     pub columns: &'a mut Columns,
     pub meter: &'a mut Meter,
     pub state: &'a mut State,
+    /// A date that is none fails at once.
+    strict: bool,
 }
 
 impl Run<'_> {
@@ -204,6 +220,9 @@ impl Run<'_> {
             // A cut looks at every column below: two members that come by turns must not be free.
             self.meter.node(loser.width())?;
             self.columns.cut(loser, row);
+            if !self.state.parts.is_empty() {
+                self.forget_lost_parts();
+            }
         }
         Ok(())
     }

@@ -418,9 +418,7 @@ pub fn respell(random: &mut Seeded, descriptor: &MessageDescriptor, bytes: &[u8]
         match field {
             Some((Kind::Message(inner), list, map)) => {
                 // Two parts of an element are two elements, and of an entry two entries.
-                // And one part of a duration need not be a duration.
-                let whole = matches!(inner.name(), "Timestamp" | "Duration") || list || map;
-                let halves = if whole { vec![part] } else { halve(random, part) };
+                let halves = if list || map { vec![part] } else { halve(random, part) };
                 for half in halves {
                     let value = respell(random, &inner, &half.value);
                     all.push(Part { value, ..half });
