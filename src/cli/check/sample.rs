@@ -135,8 +135,7 @@ impl Sampler<'_> {
             let rows = decoder.finish();
             let key =
                 key(self.partitioner, plan, &rows, &batch.topic_partition, record, schema.id)?;
-            let json = rows::json(&rows).map_err(|e| e.to_string())?;
-            Ok((json.into_iter().next().unwrap_or_default(), key))
+            Ok((rows::json(&rows).into_iter().next().unwrap_or_default(), key))
         }))
     }
 }
