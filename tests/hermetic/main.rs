@@ -4,6 +4,7 @@
 mod avro;
 mod check;
 mod cli;
+mod decode;
 mod file;
 mod partition;
 mod protobuf;
