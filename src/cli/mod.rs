@@ -10,6 +10,7 @@ pub mod register;
 pub mod schema_files;
 pub mod produce;
 pub mod check;
+pub mod codes;
 pub mod decode;
 mod decoding;
 mod rows;
@@ -123,6 +124,9 @@ enum Command {
     /// The embedded Confluent-compatible schema registry, as a server of its own (in memory).
     #[command(after_help = "Example: forebay registry --listen 127.0.0.1:8081")]
     Registry(registry::Args),
+    /// What a code means and what to do about it.
+    #[command(after_help = "Example: forebay explain FB0201")]
+    Explain(codes::Args),
     /// Not in this version.
     #[command(hide = true)]
     Plan(Later),
@@ -150,7 +154,7 @@ pub fn main() -> ExitCode {
         refused(&[Fault::new(
             &ARGUMENTS,
             format!(
-                "command `{name}`: not in this version, one of demo, run, produce, register, check, decode, registry required"
+                "command `{name}`: not in this version, one of demo, run, produce, register, check, decode, registry, explain required"
             ),
         )])
     };
@@ -162,6 +166,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Decode(args) => decode::run(&args),
         Command::Registry(args) => registry::run(&args),
+        Command::Explain(args) => codes::run(&args),
         Command::Plan(_) => later("plan"),
         Command::Audit(_) => later("audit"),
     };

@@ -46,6 +46,7 @@ pub static CODES: &[&Code] = &[
     &intake::FORMAT,
     &intake::PLAN,
     &worker::PANIC,
+    &simulated::AWAY,
 ];
 
 /// Bytes that librdkafka may hold unread of one Kafka partition.

@@ -74,13 +74,27 @@ fn help_of_every_command_shows_an_example() {
         .filter_map(|line| line.strip_prefix("  ")?.split(' ').next())
         .filter(|name| !name.is_empty() && *name != "help")
         .collect();
-    assert_eq!(commands, ["demo", "run", "produce", "register", "check", "decode", "registry"]);
+    assert_eq!(
+        commands,
+        ["demo", "run", "produce", "register", "check", "decode", "registry", "explain"]
+    );
     for command in commands {
         let help = forebay(folder.path(), &[command, "--help"]);
         assert_eq!(help.code(), Some(0), "{help:?}");
         assert!(help.stdout.contains("Example"), "{}", help.stdout);
         assert!(help.stdout.contains(&format!("forebay {command} ")), "{}", help.stdout);
     }
+}
+
+#[test]
+fn explain_says_what_a_code_asks_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let ended = forebay(folder.path(), &["explain", "fb0101"]);
+    assert_eq!(ended.code(), Some(0), "{ended:?}");
+    assert!(ended.stdout.starts_with("FB0101: payload too short"), "{}", ended.stdout);
+    let ended = forebay(folder.path(), &["explain", "FB0101", "--output", "json"]);
+    assert_eq!(ended.json()["kind"], "reject");
+    assert_eq!(forebay(folder.path(), &["explain", "FB9999"]).code(), Some(2));
 }
 
 #[test]
