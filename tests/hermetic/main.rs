@@ -16,4 +16,5 @@ mod source;
 mod store;
 mod task;
 mod token;
+mod types;
 mod world;

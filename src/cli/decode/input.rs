@@ -53,7 +53,7 @@ pub(super) type Take<'a> = dyn FnMut(Chunk) -> Result<Flow, Fault> + 'a;
 pub(super) enum Input {
     Lines(Lines),
     Rejects(Rejects),
-    Kafka(Kafka),
+    Kafka(Box<Kafka>),
 }
 
 impl Input {
@@ -71,7 +71,9 @@ impl Input {
                 );
                 Lines::open(path, args.encoding, from, limits).map(Input::Lines)
             }
-            (None, Some(config)) => Kafka::open(args, config).map(Input::Kafka),
+            (None, Some(config)) => {
+                Kafka::open(args, config).map(|kafka| Input::Kafka(Box::new(kafka)))
+            }
             (None, None) => Err(Fault::new(&ARGUMENTS, "input: none given, `--in` required")),
         }
     }
