@@ -1,37 +1,48 @@
-//! Records → rows, keys and rejects, without lanes, files and commits: for commands that show them.
+//! Records → rows, keys and rejects as a run makes them, without lanes, files and commits: for commands
+//! that show them.
 //!
-//! Owns: one decoder for each writer schema and message, rows and rejects in the order of the records.
-//! Does not own: asking the registry: an unknown schema comes back as [`Pushed::Needs`].
-//! Bounded by: the caller, who finishes at [`Decoding::is_full`].
+//! Owns: rows and rejects in the order of the records; frames for records whose schema is given.
+//! Does not own: what a record becomes: that is the pipeline's own intake; asking the registry: an unknown
+//! schema comes back as [`Pushed::Needs`].
+//! Bounded by: the caller, who finishes at [`Decoding::is_full`]; [`INTAKES_MAX`] Kafka partitions known at
+//! a time.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{AsArray, RecordBatch as Rows};
+use arrow::datatypes::Int64Type;
 
-use crate::config::{Format, Tombstones};
-use crate::decode::{Decoder, Options, Plan};
-use crate::error::{Fault, Reject};
-use crate::partition::{Bound, Context, Key, Partitioner};
-use crate::pipeline::intake::{FORMAT, NO_SCHEMA, PLAN, TOMBSTONE, TOO_LARGE};
+use crate::clock::System;
+use crate::config::Pipeline;
+use crate::decode::Plan;
+use crate::error::Fault;
+use crate::partition::{Key, Partitioner};
+use crate::pipeline;
+use crate::pipeline::intake::{Finished, Intake, Taken};
+use crate::pipeline::task::Settings;
 use crate::position::{Offset, TopicPartition};
-use crate::record::{Record, Timestamp};
-use crate::registry::{Found, Language, Lookup, Schema};
-use crate::wire::{self, Frame, MessageIndexes, SchemaRef, Side};
+use crate::record::{Record, RecordBatch};
+use crate::registry::{Found, Language, Lookup, Schema, message};
+use crate::wire::{Frame, SchemaRef, Side, VALUE_HEADER};
 
 /// Records after which rows are worth showing.
 const RECORDS: usize = 4_096;
 /// Bytes of columns after which no more is taken in.
 const BYTES: usize = 64 << 20;
+/// Kafka partitions whose plans are kept.
+const INTAKES_MAX: usize = 256;
+/// How a schema that is given is called in frames.
+const GIVEN: u32 = 1;
 
-/// Where the schemas of the records come from.
+/// The schema of all records, where they need not name it.
 #[derive(Debug)]
-pub enum Writer {
-    /// Records name them: framed, looked up by whoever calls.
-    Registry,
-    /// One for all. `framed`: records have a frame, whose schema id is not looked at; its message indexes
-    /// are, unless `indexes` are given.
-    Fixed { schema: Arc<Schema>, indexes: Option<Vec<u32>>, framed: bool },
+pub struct Given {
+    pub schema: Arc<Schema>,
+    /// The message (Protobuf); none: frames say it.
+    pub indexes: Option<Vec<u32>>,
+    /// Records have frames, whose schema id does not count.
+    pub framed: bool,
 }
 
 /// What became of one record.
@@ -41,9 +52,12 @@ pub enum Outcome {
     Row {
         batch: usize,
         row: usize,
-        key: Option<Arc<Key>>,
+        key: Arc<Key>,
     },
-    Reject(Box<Reject>),
+    Reject {
+        code: String,
+        message: String,
+    },
     /// A tombstone that the configuration leaves out.
     Skipped,
 }
@@ -51,8 +65,9 @@ pub enum Outcome {
 /// Rows of one writer schema and message.
 #[derive(Debug)]
 pub struct Batch {
-    pub rows: RecordBatch,
+    pub rows: Rows,
     pub record_name: String,
+    /// 0: none of a registry.
     pub schema_id: u32,
 }
 
@@ -71,290 +86,201 @@ pub enum Pushed {
     Needs(SchemaRef),
 }
 
+/// What is known of a record before rows are finished.
 #[derive(Debug)]
-struct Slot {
-    decoder: Decoder,
-    bound: Option<Bound>,
-    schema_id: u32,
-    offsets: Vec<Offset>,
-    timestamps: Vec<Timestamp>,
-    /// Place of each row among the outcomes.
-    places: Vec<usize>,
+enum Pushes {
+    Taken(Offset),
+    Skipped,
+    Refused { code: String, message: String },
 }
 
-type MessageKey = (Option<SchemaRef>, MessageIndexes);
-type Made = Result<usize, Box<Reject>>;
-
-/// Decoders of one stream of records.
+/// Records of one stream on their way to rows. Offsets rise between two calls of [`Decoding::finish`], and
+/// the Kafka partition stays the same.
 #[derive(Debug)]
 pub struct Decoding {
-    writer: Writer,
-    options: Options,
-    partitioner: Option<Partitioner>,
-    schemas: HashMap<SchemaRef, Arc<Schema>>,
-    /// What the registry does not have; asked again after each [`Decoding::finish`].
-    refused: HashMap<SchemaRef, Fault>,
-    by_message: HashMap<MessageKey, Made>,
-    slots: Vec<Slot>,
-    outcomes: Vec<Outcome>,
+    settings: Arc<Settings>,
+    given: Option<Given>,
+    intakes: HashMap<TopicPartition, Intake>,
+    clock: System,
+    pushed: Vec<Pushes>,
 }
 
 impl Decoding {
-    /// `partitioner`: rows come with their keys.
-    pub fn new(writer: Writer, options: Options, partitioner: Option<Partitioner>) -> Self {
-        Self {
-            writer,
-            options,
-            partitioner,
-            schemas: HashMap::new(),
-            refused: HashMap::new(),
-            by_message: HashMap::new(),
-            slots: Vec::new(),
-            outcomes: Vec::new(),
+    /// As the pipeline is configured. `given`: the schema of all records, compiled and bound to the keys here,
+    /// so that what cannot be used is said once and not for each record.
+    pub fn new(
+        pipeline: &Pipeline,
+        partitioner: Partitioner,
+        given: Option<Given>,
+    ) -> Result<Self, Vec<Fault>> {
+        if let Some(Given { schema, indexes: Some(indexes), .. }) = &given {
+            let options = pipeline::decode_options(pipeline);
+            let plan = Plan::compile(schema, indexes, &options).map_err(|f| vec![f])?;
+            partitioner.bind(&plan.schema, false)?;
         }
+        let mut settings = pipeline::settings(pipeline, partitioner, 0, 0);
+        // Nobody waits here: what the registry does not have is said at once.
+        settings.unknown_id_grace_ms = 0;
+        settings.breaker = false;
+        Ok(Self {
+            settings: Arc::new(settings),
+            given,
+            intakes: HashMap::new(),
+            clock: System::new(),
+            pushed: Vec::new(),
+        })
     }
 
-    /// Compiles the one schema and binds the keys to its columns, so that a schema or an expression which
-    /// cannot be used is said once and not for each record. Nothing to do where records name schemas.
-    pub fn prepare(&self) -> Result<(), Vec<Fault>> {
-        let Writer::Fixed { schema, indexes, framed } = &self.writer else { return Ok(()) };
-        if *framed && indexes.is_none() && schema.language == Language::Protobuf {
-            return Ok(());
+    /// The records as they have to be pushed: in frames that name the given schema, if there is one.
+    pub fn accept(&self, batch: RecordBatch) -> RecordBatch {
+        let Some(given) = &self.given else { return batch };
+        let mut framed = RecordBatch::new(batch.topic_partition.clone(), 0);
+        framed.reserve(batch.len(), batch.bytes() + 8 * batch.len());
+        let mut payload = Vec::new();
+        for record in batch.iter() {
+            let value = record.value.map(|value| {
+                payload.clear();
+                given.frame(&record, value, &mut payload);
+                payload.as_slice()
+            });
+            // It would name another schema.
+            let headers = record.headers.iter().filter(|(name, _)| *name != VALUE_HEADER);
+            framed.push(
+                record.offset,
+                record.timestamp,
+                record.timestamp_type,
+                record.key,
+                value,
+                headers,
+            );
         }
-        let indexes = indexes.as_deref().unwrap_or_default();
-        let plan = Plan::compile(schema, indexes, &self.options).map_err(|f| vec![f])?;
-        match &self.partitioner {
-            Some(partitioner) => partitioner.bind(&plan.schema, false).map(drop),
-            None => Ok(()),
-        }
+        framed
     }
 
     /// True when it is time to [`Decoding::finish`].
-    pub fn is_full(&self) -> bool {
-        self.outcomes.len() >= RECORDS
-            || self.slots.iter().map(|s| s.decoder.bytes()).sum::<usize>() >= BYTES
+    pub fn is_full(&self, from: &TopicPartition) -> bool {
+        self.pushed.len() >= RECORDS
+            || self.intakes.get(from).is_some_and(|intake| intake.memory() >= BYTES)
     }
 
     /// Takes one record in.
-    pub fn push(&mut self, record: &Record<'_>) -> Pushed {
-        match self.row(record) {
-            Ok(Ok(outcome)) => self.outcomes.push(outcome),
-            Ok(Err(reject)) => self.outcomes.push(Outcome::Reject(reject)),
-            Err(schema) => return Pushed::Needs(schema),
+    pub fn push(&mut self, from: &TopicPartition, record: &Record<'_>) -> Pushed {
+        let now = self.clock.now();
+        match self.intake(from).take(record, now) {
+            Taken::Row | Taken::Rejected => self.pushed.push(Pushes::Taken(record.offset)),
+            Taken::Skipped => self.pushed.push(Pushes::Skipped),
+            Taken::Wait(schema) => return Pushed::Needs(schema),
         }
         Pushed::Taken
     }
 
     /// Takes a record in that is refused already.
-    pub fn push_reject(&mut self, reject: Box<Reject>) {
-        self.outcomes.push(Outcome::Reject(reject));
+    pub fn push_reject(&mut self, code: &str, message: String) {
+        self.pushed.push(Pushes::Refused { code: code.to_owned(), message });
+    }
+
+    /// The given schema, if it is the one that is needed.
+    pub fn given(&self, reference: SchemaRef) -> Option<Arc<Schema>> {
+        let given = self.given.as_ref()?;
+        (reference == SchemaRef::Id(GIVEN)).then(|| given.schema.clone())
     }
 
     /// What the registry says of a schema. Error: it cannot be asked now.
-    pub fn learn(&mut self, reference: SchemaRef, found: Found) -> Result<(), Fault> {
-        match found {
-            Ok(schema) => {
-                self.schemas.insert(reference, schema);
-            }
-            Err(Lookup::Unknown(fault) | Lookup::Bad(fault)) => {
-                self.refused.insert(reference, fault);
-            }
-            Err(Lookup::Unavailable(fault)) => return Err(fault),
+    pub fn learn(
+        &mut self,
+        from: &TopicPartition,
+        reference: SchemaRef,
+        found: Found,
+    ) -> Result<(), Fault> {
+        if let Err(Lookup::Unavailable(fault)) = found {
+            return Err(fault);
         }
+        let now = self.clock.now();
+        let intake = self.intake(from);
+        intake.ask(reference, now);
+        intake.learn(reference, found, now);
         Ok(())
     }
 
-    /// `Err`: this schema is needed. `Ok(Err)`: it is a reject.
-    fn row(&mut self, record: &Record<'_>) -> Result<Result<Outcome, Box<Reject>>, SchemaRef> {
-        let Some(value) = record.value else {
-            return Ok(match self.options.value.tombstones {
-                Tombstones::Skip => Ok(Outcome::Skipped),
-                Tombstones::Reject => Err(Reject::new(&TOMBSTONE, "null value: a value required")),
-            });
-        };
-        let limit = self.options.limits.record_bytes;
-        let size = value.len() + record.key.map_or(0, <[u8]>::len);
-        if size > limit {
-            return Ok(Err(Reject::new(
-                &TOO_LARGE,
-                format!("key and value of {size} bytes: at most {limit} required"),
-            )));
+    fn intake(&mut self, from: &TopicPartition) -> &mut Intake {
+        if self.intakes.len() >= INTAKES_MAX && !self.intakes.contains_key(from) {
+            // All are empty: one is filled at a time.
+            self.intakes.clear();
         }
-        let (slot, body) = match self.slot(record, value)? {
-            Ok(found) => found,
-            Err(reject) => return Ok(Err(reject)),
-        };
-        let (place, slot_index) = (self.outcomes.len(), slot);
-        let slot = &mut self.slots[slot];
-        Ok(slot.decoder.append(body).map(|()| {
-            slot.offsets.push(record.offset);
-            slot.timestamps.push(record.timestamp);
-            slot.places.push(place);
-            Outcome::Row { batch: slot_index, row: slot.places.len() - 1, key: None }
-        }))
+        let new = || Intake::new(self.settings.clone(), from.clone());
+        self.intakes.entry(from.clone()).or_insert_with(new)
     }
 
-    /// The decoder for a record, and the body it decodes.
-    #[allow(clippy::type_complexity)]
-    fn slot<'a>(
-        &mut self,
-        record: &Record<'a>,
-        value: &'a [u8],
-    ) -> Result<Result<(usize, &'a [u8]), Box<Reject>>, SchemaRef> {
-        let found = match &self.writer {
-            Writer::Fixed { schema, indexes, framed } => {
-                let schema = schema.clone();
-                let found = fixed(&schema, indexes.as_deref(), *framed, record, value);
-                found.map(|(indexes, body)| (schema, (None, indexes), body))
-            }
-            Writer::Registry => {
-                let frame = match Frame::parse(value, record.headers, Side::Value) {
-                    Ok(frame) => frame,
-                    Err(reject) => return Ok(Err(reject)),
-                };
-                match (self.schemas.get(&frame.schema), self.refused.get(&frame.schema)) {
-                    (Some(schema), _) => unframed(&frame, schema.language)
-                        .map(|(i, body)| (schema.clone(), (Some(frame.schema), i), body)),
-                    (None, Some(fault)) => {
-                        let text = format!("schema `{}`: {fault}", frame.schema);
-                        Err(Reject::new(&NO_SCHEMA, text))
-                    }
-                    (None, None) => return Err(frame.schema),
-                }
-            }
-        };
-        Ok(found.and_then(|(schema, key, body)| {
-            let made = match self.by_message.get(&key) {
-                Some(made) => made.clone(),
-                None => {
-                    let made = self.make_slot(&schema, &key.1);
-                    // Indexes that name no message are as many as records may say.
-                    if made.as_ref().map_or_else(|reject| reject.code == &PLAN, |_| true) {
-                        self.by_message.insert(key, made.clone());
-                    }
-                    made
-                }
-            };
-            made.map(|slot| (slot, body))
-        }))
-    }
-
-    fn make_slot(&mut self, schema: &Schema, indexes: &[u32]) -> Made {
-        let wanted = match self.options.value.format {
-            Format::Protobuf => Some(Language::Protobuf),
-            Format::Avro => Some(Language::Avro),
-            Format::Auto => None,
-        };
-        if wanted.is_some_and(|wanted| wanted != schema.language) {
-            let (id, language) = (schema.id, schema.language.name());
-            let text = format!("schema `{id}` of type {language}: `value.format` takes another");
-            return Err(Reject::new(&FORMAT, text));
-        }
-        let refused = |fault: &Fault| match fault.code == &wire::INDEXES {
-            true => Reject::new(fault.code, fault.message.clone()),
-            false => Reject::new(&PLAN, fault.to_string()),
-        };
-        let plan = Plan::compile(schema, indexes, &self.options).map_err(|f| refused(&f))?;
-        let bound = match &self.partitioner {
-            None => None,
-            Some(partitioner) => Some(partitioner.bind(&plan.schema, true).map_err(|faults| {
-                faults.first().map_or_else(|| Reject::new(&PLAN, "no reason"), refused)
-            })?),
-        };
-        self.slots.push(Slot {
-            decoder: Decoder::new(plan),
-            bound,
-            schema_id: schema.id,
-            offsets: Vec::new(),
-            timestamps: Vec::new(),
-            places: Vec::new(),
-        });
-        Ok(self.slots.len() - 1)
-    }
-
-    /// What became of the records since the last call; all were of this Kafka partition.
-    pub fn finish(&mut self, topic_partition: &TopicPartition) -> Decoded {
-        let mut outcomes = std::mem::take(&mut self.outcomes);
+    /// What became of the records since the last call, which came from this batch.
+    pub fn finish(&mut self, held: &RecordBatch) -> Decoded {
+        let Finished { rows, rejects } = self.intake(&held.topic_partition).finish(&[held]);
+        let mut fates: HashMap<Offset, Outcome> = HashMap::new();
         let mut batches = Vec::new();
-        let mut batch_of_slot = vec![0; self.slots.len()];
-        for (index, slot) in self.slots.iter_mut().enumerate() {
-            if slot.decoder.rows() == 0 {
-                continue;
+        for ready in rows {
+            for (row, (offset, key)) in ready.offsets.iter().zip(&ready.keys.of_row).enumerate() {
+                if let Some(key) = ready.keys.keys.get(*key as usize) {
+                    let batch = batches.len();
+                    fates.insert(*offset, Outcome::Row { batch, row, key: key.clone() });
+                }
             }
-            let rows = slot.decoder.finish();
-            let record_name = slot.decoder.plan().record_name.clone();
-            slot.keys(&rows, topic_partition, &record_name, &mut outcomes);
-            slot.offsets.clear();
-            slot.timestamps.clear();
-            slot.places.clear();
-            batch_of_slot[index] = batches.len();
-            batches.push(Batch { rows, record_name, schema_id: slot.schema_id });
+            let (record_name, schema_id) = (ready.record_name, ready.schema_id);
+            batches.push(Batch { rows: ready.rows, record_name, schema_id });
         }
-        for outcome in &mut outcomes {
-            if let Outcome::Row { batch, .. } = outcome {
-                *batch = batch_of_slot[*batch];
-            }
+        for rows in &rejects {
+            refusals(rows, &mut fates);
         }
-        self.refused.clear();
+        let outcome = |pushed| match pushed {
+            Pushes::Skipped => Some(Outcome::Skipped),
+            Pushes::Refused { code, message } => Some(Outcome::Reject { code, message }),
+            Pushes::Taken(offset) => fates.remove(&offset),
+        };
+        let outcomes: Vec<Outcome> = self.pushed.drain(..).filter_map(outcome).collect();
         Decoded { outcomes, batches }
     }
 }
 
-impl Slot {
-    /// Gives the rows their keys; those without become rejects.
-    fn keys(
-        &mut self,
-        rows: &RecordBatch,
-        topic_partition: &TopicPartition,
-        record_name: &str,
-        outcomes: &mut [Outcome],
-    ) {
-        let Some(bound) = &mut self.bound else { return };
-        let schema_ids = vec![self.schema_id; self.offsets.len()];
-        let keys = bound.keys(
-            rows,
-            Context {
-                topic_partition,
-                record_name,
-                offsets: &self.offsets,
-                timestamps: &self.timestamps,
-                schema_ids: &schema_ids,
-            },
-        );
-        for (place, of_row) in self.places.iter().zip(&keys.of_row) {
-            if let Outcome::Row { key, .. } = &mut outcomes[*place] {
-                *key = keys.keys.get(*of_row as usize).cloned();
+/// Offsets, codes and messages of a reject file's rows.
+fn refusals(rows: &Rows, fates: &mut HashMap<Offset, Outcome>) {
+    let text = |name: &str| rows.column_by_name(name).and_then(|c| c.as_string_opt::<i32>());
+    let offsets = rows.column_by_name("offset").and_then(|c| c.as_primitive_opt::<Int64Type>());
+    if let (Some(offsets), Some(codes), Some(messages)) = (offsets, text("code"), text("message")) {
+        for (row, offset) in offsets.values().iter().enumerate() {
+            let (code, message) = (codes.value(row).to_owned(), messages.value(row).to_owned());
+            fates.insert(*offset, Outcome::Reject { code, message });
+        }
+    }
+}
+
+impl Given {
+    /// The payload in a frame that names this schema.
+    fn frame(&self, record: &Record<'_>, value: &[u8], out: &mut Vec<u8>) {
+        let protobuf = self.schema.language == Language::Protobuf;
+        let prefix = |out: &mut Vec<u8>| {
+            out.push(0);
+            out.extend_from_slice(&GIVEN.to_be_bytes());
+        };
+        let write = |indexes: &[u32], body: &[u8], out: &mut Vec<u8>| {
+            prefix(out);
+            if protobuf {
+                message::write_indexes(indexes, out);
             }
+            out.extend_from_slice(body);
+        };
+        let given = self.indexes.as_deref();
+        if !self.framed {
+            return write(given.unwrap_or(&[0]), value, out);
         }
-        for (row, reject) in keys.rejects {
-            outcomes[self.places[row as usize]] = Outcome::Reject(reject);
+        // A frame that is none is left as it is: the intake says why.
+        match Frame::parse(value, record.headers, Side::Value) {
+            Ok(frame) if protobuf => match frame.protobuf() {
+                Ok((indexes, body)) => write(given.unwrap_or(&indexes), body, out),
+                Err(_) => {
+                    prefix(out);
+                    out.extend_from_slice(frame.body());
+                }
+            },
+            Ok(frame) => write(&[], frame.body(), out),
+            Err(_) => out.extend_from_slice(value),
         }
     }
-}
-
-/// Message indexes and body by the schema's language.
-fn unframed<'a>(
-    frame: &Frame<'a>,
-    language: Language,
-) -> Result<(MessageIndexes, &'a [u8]), Box<Reject>> {
-    match language {
-        Language::Protobuf => frame.protobuf(),
-        Language::Avro | Language::Json => Ok((MessageIndexes::new(), frame.body())),
-    }
-}
-
-fn fixed<'a>(
-    schema: &Schema,
-    indexes: Option<&[u32]>,
-    framed: bool,
-    record: &Record<'a>,
-    value: &'a [u8],
-) -> Result<(MessageIndexes, &'a [u8]), Box<Reject>> {
-    let given = indexes.map(MessageIndexes::from_slice);
-    if !framed {
-        return Ok((given.unwrap_or_default(), value));
-    }
-    let frame = Frame::parse(value, record.headers, Side::Value)?;
-    let (found, body) = unframed(&frame, schema.language)?;
-    Ok((given.unwrap_or(found), body))
 }

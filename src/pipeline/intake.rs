@@ -16,7 +16,7 @@ use crate::config::{Format, Tombstones};
 use crate::decode::{Decoder, Plan};
 use crate::error::{Code, Fault, Kind, Reject};
 use crate::file::reject::RejectRows;
-use crate::partition::{Bound, Context};
+use crate::partition::{Bound, Context, Keys};
 use crate::pipeline::breaker::{Breaker, Verdict};
 use crate::pipeline::lanes::{Lanes, Place, Rows};
 use crate::pipeline::task::Settings;
@@ -71,6 +71,26 @@ pub enum Taken {
     Rejected,
     /// It waits for this schema: try again when [`Intake::learn`] said something.
     Wait(SchemaRef),
+}
+
+/// Rows of one writer schema and message, and where each goes.
+#[derive(Debug)]
+pub struct Ready {
+    slot: usize,
+    pub rows: RecordBatch,
+    /// By row.
+    pub offsets: Vec<Offset>,
+    pub schema_id: u32,
+    pub record_name: String,
+    pub keys: Keys,
+}
+
+/// What the records since the last time came to.
+#[derive(Debug)]
+pub struct Finished {
+    pub rows: Vec<Ready>,
+    /// With the columns of [`crate::file::reject`].
+    pub rejects: Vec<RecordBatch>,
 }
 
 /// What is known of a schema reference.
@@ -431,13 +451,38 @@ impl Intake {
     /// Moves all rows and rejects to the lanes. `held` are the batches they came from: a row whose
     /// partition values are refused becomes a reject, and needs its raw bytes.
     pub fn flush(&mut self, held: &[&record::RecordBatch], lanes: &mut Lanes) {
+        let Finished { rows, rejects } = self.finish(held);
+        for Ready { slot, rows, offsets, schema_id, record_name, keys } in rows {
+            let slot = &mut self.slots[slot];
+            let rows = without(rows, slot.bound.dropped());
+            if slot.group == usize::MAX {
+                slot.group = lanes.group(&rows.schema(), &record_name);
+            }
+            let places = keys.keys.iter().map(|key| Place {
+                folder: key.path.clone(),
+                values: key.values.clone(),
+                role: "data",
+            });
+            let schema_ids = vec![schema_id; offsets.len()];
+            lanes.add(Rows { group: slot.group, rows, offsets, schema_ids }, &keys.of_row, places);
+        }
+        self.flush_rejects(rejects, lanes);
+    }
+
+    /// All rows, with the columns that files leave to the path, and all rejects as a reject file has them;
+    /// none is left. `held` as for [`Intake::flush`].
+    pub fn finish(&mut self, held: &[&record::RecordBatch]) -> Finished {
         let mut refused: Vec<(Offset, Box<Reject>)> = Vec::new();
-        for slot in self.slots.iter_mut().filter(|s| s.decoder.rows() > 0) {
+        let mut ready = Vec::new();
+        for (index, slot) in self.slots.iter_mut().enumerate() {
+            if slot.decoder.rows() == 0 {
+                continue;
+            }
             let rows = slot.decoder.finish();
             let offsets = std::mem::take(&mut slot.offsets);
             let schema_ids = vec![slot.schema_id; offsets.len()];
             let plan = slot.decoder.plan();
-            let keys = slot.bound.keys(
+            let mut keys = slot.bound.keys(
                 &rows,
                 Context {
                     topic_partition: &self.topic_partition,
@@ -448,29 +493,22 @@ impl Intake {
                 },
             );
             slot.timestamps.clear();
-            refused.extend(keys.rejects.into_iter().map(|(row, r)| (offsets[row as usize], r)));
-            let rows = without(rows, slot.bound.dropped());
-            if slot.group == usize::MAX {
-                slot.group = lanes.group(&rows.schema(), &plan.record_name);
-            }
-            let places = keys.keys.iter().map(|key| Place {
-                folder: key.path.clone(),
-                values: key.values.clone(),
-                role: "data",
-            });
-            lanes.add(Rows { group: slot.group, rows, offsets, schema_ids }, &keys.of_row, places);
+            let rejects = std::mem::take(&mut keys.rejects);
+            refused.extend(rejects.into_iter().map(|(row, r)| (offsets[row as usize], r)));
+            let (schema_id, record_name) = (slot.schema_id, plan.record_name.clone());
+            ready.push(Ready { slot: index, rows, offsets, schema_id, record_name, keys });
         }
         for (offset, reject) in refused {
             if let Some(record) = held.iter().find_map(|batch| batch.find(offset)) {
                 self.reject(&record, &reject);
             }
         }
-        self.flush_rejects(lanes);
         self.rows = 0;
+        Finished { rows: ready, rejects: self.rejects.finish() }
     }
 
-    fn flush_rejects(&mut self, lanes: &mut Lanes) {
-        for rows in self.rejects.finish() {
+    fn flush_rejects(&mut self, rejects: Vec<RecordBatch>, lanes: &mut Lanes) {
+        for rows in rejects {
             let group = lanes.group(&rows.schema(), "");
             let offsets = int64s(&rows, "offset");
             let schema_ids = int64s(&rows, "schema_id").into_iter().map(|id| id as u32).collect();

@@ -238,6 +238,69 @@ fn rows_come_with_the_key_of_their_partition() {
     );
 }
 
+#[test]
+fn records_of_one_offset_or_of_several_topics_keep_their_places() {
+    let folder = folder();
+    let args = [
+        "decode", "--avsc", "order.avsc", "--in", "-", "--encoding", "record", "--partition-by",
+        "_topic", "--partition-by", "_offset",
+    ];
+    let lines_in = [
+        ("a", 7, "AgA="), // id 1, no country
+        ("a", 7, "BAA="),
+        ("b", 7, "Bg=="), // cut
+        ("a", 3, "CAA="),
+        ("b", 9, "CgA="),
+    ];
+    let text = lines_in.map(|(topic, offset, value)| {
+        json!({"topic": topic, "offset": offset, "value": value}).to_string()
+    });
+    let ended = piped(folder.path(), &args, &text.join("\n"));
+    assert_eq!(ended.code(), Some(3), "{ended:?}");
+    let found = lines(&ended);
+    let row = |n: i64, topic: &str, offset: i64, id: i64| {
+        json!({"n": n, "key": format!("topic={topic}/offset={offset}"), "row": {"id": id, "country": null}})
+    };
+    assert_eq!(found[0], row(0, "a", 7, 1));
+    assert_eq!(found[1], row(1, "a", 7, 2));
+    assert_eq!((&found[2]["n"], found[2]["reject"].is_object()), (&json!(2), true));
+    assert_eq!(found[3], row(3, "a", 3, 4));
+    assert_eq!(found[4], row(4, "b", 9, 5));
+}
+
+#[test]
+fn many_records_stream_in_order() {
+    let folder = folder();
+    // Zigzag varint of n; every seventh record is cut.
+    let mut text = String::new();
+    for n in 0..20_000u64 {
+        let mut body = Vec::new();
+        let mut rest = n << 1;
+        while rest >= 0x80 {
+            body.push(rest as u8 | 0x80);
+            rest >>= 7;
+        }
+        body.push(rest as u8);
+        if n % 7 != 0 {
+            body.push(0);
+        }
+        text += &base64(&body);
+        text.push('\n');
+    }
+    std::fs::write(folder.path().join("in.b64"), text).unwrap();
+    let ended = forebay(folder.path(), &["decode", "--avsc", "order.avsc", "--in", "in.b64"]);
+    assert_eq!(ended.code(), Some(3));
+    let found = lines(&ended);
+    assert_eq!(found.len(), 20_000);
+    for (n, line) in found.iter().enumerate() {
+        assert_eq!(line["n"], n);
+        match n % 7 {
+            0 => assert_eq!(line["reject"]["code"], "FB0240", "{line}"),
+            _ => assert_eq!(line["row"]["id"], n, "{line}"),
+        }
+    }
+}
+
 /// A registry with a Protobuf file that imports another one; the id of the first.
 fn referenced(world: &World) -> u32 {
     world.runtime.block_on(async {

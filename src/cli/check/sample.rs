@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use super::report::{Area, Report, Sampled};
-use crate::cli::decoding::{Decoded, Decoding, Outcome, Pushed, Writer};
+use crate::cli::decoding::{Decoded, Decoding, Outcome, Pushed};
 use crate::cli::rows;
 use crate::config::Pipeline;
 use crate::error::Fault;
 use crate::partition::Partitioner;
-use crate::pipeline;
 use crate::record::{Record, RecordBatch};
 use crate::registry::Client;
 use crate::source::kafka::{Look, Stretch};
@@ -41,8 +40,10 @@ pub(super) async fn sample(
         let Ok((back, (batches, faults))) = read.await else { return };
         look = Some(back);
         report.find(Area::Broker, faults);
-        let options = pipeline::decode_options(pipeline);
-        let mut decoding = Decoding::new(Writer::Registry, options, Some(partitioner.clone()));
+        let mut decoding = match Decoding::new(pipeline, partitioner.clone(), None) {
+            Ok(decoding) => decoding,
+            Err(faults) => return report.find(Area::Configuration, faults),
+        };
         let mut sampled = Vec::new();
         'records: for batch in &batches {
             for record in batch.iter() {
@@ -94,17 +95,18 @@ async fn take(
     batch: &RecordBatch,
     record: &Record<'_>,
 ) -> Result<Result<(String, String), String>, Fault> {
-    while let Pushed::Needs(schema) = decoding.push(record) {
-        decoding.learn(schema, client.by_ref(schema).await)?;
+    let from = &batch.topic_partition;
+    while let Pushed::Needs(schema) = decoding.push(from, record) {
+        decoding.learn(from, schema, client.by_ref(schema).await)?;
     }
-    let Decoded { outcomes, batches } = decoding.finish(&batch.topic_partition);
+    let Decoded { outcomes, batches } = decoding.finish(batch);
     Ok(match outcomes.into_iter().next() {
-        Some(Outcome::Row { batch, key: Some(key), .. }) => {
+        Some(Outcome::Row { batch, key, .. }) => {
             let row = rows::json(&batches[batch].rows).into_iter().next().unwrap_or_default();
             Ok((row, key.path.clone()))
         }
-        Some(Outcome::Reject(reject)) => Err(reject.to_string()),
+        Some(Outcome::Reject { code, message }) => Err(format!("{code} {message}")),
         Some(Outcome::Skipped) => Err("null value (tombstone): left out".to_owned()),
-        Some(Outcome::Row { .. }) | None => Err("no key".to_owned()),
+        None => Err("no row".to_owned()),
     })
 }

@@ -28,10 +28,17 @@ const BROKERS_WAIT: Duration = Duration::from_secs(10);
 /// Longest silence of a Kafka partition whose log goes on.
 const IDLE: Duration = Duration::from_secs(10);
 
-/// Records of one Kafka partition, and a place for each.
+/// Records of one Kafka partition, offsets rising, and a place for each.
 pub(super) struct Chunk {
     pub(super) batch: RecordBatch,
     pub(super) places: Vec<Place>,
+}
+
+impl Chunk {
+    /// Whether a record of this place may follow.
+    pub(super) fn takes(&self, from: &TopicPartition, offset: Offset) -> bool {
+        self.batch.topic_partition == *from && (self.batch.is_empty() || offset >= self.batch.next)
+    }
 }
 
 pub(super) struct Place {

@@ -75,7 +75,8 @@ impl Lines {
             let read = match read {
                 Ok(Some((n, parsed))) => {
                     let from = parsed.from.clone().unwrap_or_else(|| self.from.clone());
-                    if let Some(full) = chunk.take_if(|c| c.batch.topic_partition != from)
+                    let offset = parsed.offset.unwrap_or(n);
+                    if let Some(full) = chunk.take_if(|c| !c.takes(&from, offset))
                         && take(full)? == Flow::Stop
                     {
                         return Ok(());

@@ -18,12 +18,9 @@ use clap::ValueEnum;
 
 use self::input::{Chunk, Flow, Input};
 use self::output::Sink;
-use crate::cli::decoding::{Decoding, Pushed, Writer};
+use crate::cli::decoding::{Decoding, Given, Pushed};
 use crate::cli::{ARGUMENTS, Exit, LOCAL, Output, failed, refused, runtime};
-use crate::config::{
-    self, Config, Escape, Limits, PartitionColumns, PartitionItem, Placed, Reader, Value,
-};
-use crate::decode::Options;
+use crate::config::{self, Config, PartitionColumns, PartitionItem, Pipeline, Placed};
 use crate::error::{Code, Fault, Kind};
 use crate::partition::Partitioner;
 use crate::pipeline;
@@ -158,24 +155,23 @@ fn prepare(args: &Args) -> Result<Job, Vec<Fault>> {
         Some(path) => Some(Config::load(path, &config::Process)?),
         None => None,
     };
-    let pipeline = config.as_ref().map(|c| &c.pipeline);
-    let options = pipeline.map_or_else(defaults, pipeline::decode_options);
-    let (writer, client) = match schema::read(args).map_err(one)? {
-        Some((schema, indexes)) => (Writer::Fixed { schema, indexes, framed: args.framed }, None),
-        None => {
-            let own = args.registry.as_deref().map(registry::client::settings);
-            let settings = own.as_ref().or(pipeline.map(|p| &p.registry));
-            let client = settings.map(Client::new).transpose().map_err(one)?;
-            (Writer::Registry, client)
-        }
+    let given = schema::read(args).map_err(one)?.map(|(schema, indexes)| Given {
+        schema,
+        indexes,
+        framed: args.framed,
+    });
+    let pipeline = settings(config.as_ref(), given.is_some())?;
+    let client = match (&given, &args.registry, &config) {
+        (Some(_), ..) => None,
+        (None, Some(url), _) => Some(Client::new(&registry::client::settings(url))),
+        (None, None, _) => Some(Client::new(&pipeline.registry)),
     };
-    let partitioner = partitioner(args, pipeline)?;
-    let limits = options.limits;
-    let decoding = Decoding::new(writer, options, partitioner);
-    decoding.prepare()?;
+    let client = client.transpose().map_err(one)?;
+    let keys = !pipeline.partition_by.is_empty() || !args.partition_by.is_empty();
+    let decoding = Decoding::new(&pipeline, partitioner(args, &pipeline)?, given)?;
     let runtime = runtime().map_err(one)?;
-    let input = Input::open(args, config.as_ref(), limits).map_err(one)?;
-    let sink = Sink::open(args, pipeline).map_err(one)?;
+    let input = Input::open(args, config.as_ref(), pipeline.limits).map_err(one)?;
+    let sink = Sink::open(args, &pipeline, keys).map_err(one)?;
     let count = match (args.count, &input) {
         (Some(count), _) => count,
         (None, Input::Kafka(_)) => COUNT,
@@ -211,30 +207,30 @@ fn check(args: &Args) -> Result<(), Fault> {
     Ok(())
 }
 
-/// The options of a configuration that says nothing.
-fn defaults() -> Options {
-    Options {
-        value: Value::default(),
-        readers: vec![Reader::Spark, Reader::Athena, Reader::Trino, Reader::Duckdb],
-        limits: Limits::default(),
-    }
+/// A configuration that says nothing: what is asked of it is defaults.
+const NOTHING: &str = "pipeline: decode
+source: { brokers: \"localhost:9092\", topics: [decode] }
+registry: { url: \"http://localhost:8081\" }
+sink: { url: . }
+";
+
+/// What records become by the configuration; with a schema of its own only what that says of columns, keys
+/// and files, because there are no frames and no keys then.
+fn settings(config: Option<&Config>, given: bool) -> Result<Pipeline, Vec<Fault>> {
+    let nothing = Config::parse(NOTHING, "defaults", &config::Process)?.pipeline;
+    Ok(match config.map(|c| c.pipeline.clone()) {
+        None => nothing,
+        Some(pipeline) if !given => pipeline,
+        Some(Pipeline { name, value, partition_by, sink, readers, limits, .. }) => {
+            Pipeline { name, value, partition_by, sink, readers, limits, ..nothing }
+        }
+    })
 }
 
-/// What gives rows their keys, if anything does.
-fn partitioner(
-    args: &Args,
-    pipeline: Option<&config::Pipeline>,
-) -> Result<Option<Partitioner>, Vec<Fault>> {
-    if args.out.is_some() {
-        return Ok(None);
-    }
+/// What gives rows their keys.
+fn partitioner(args: &Args, pipeline: &Pipeline) -> Result<Partitioner, Vec<Fault>> {
     if args.partition_by.is_empty() {
-        return match pipeline {
-            Some(pipeline) if !pipeline.partition_by.is_empty() => {
-                pipeline::partitioner(pipeline).map(Some)
-            }
-            _ => Ok(None),
-        };
+        return pipeline::partitioner(pipeline);
     }
     let items: Vec<PartitionItem> = args
         .partition_by
@@ -246,8 +242,7 @@ fn partitioner(
             timezone: None,
         })
         .collect();
-    let escape = pipeline.map_or(Escape::Hive, |p| p.sink.escape);
-    Partitioner::compile(&items, escape, PartitionColumns::Keep).map(Some)
+    Partitioner::compile(&items, pipeline.sink.escape, PartitionColumns::Keep)
 }
 
 impl Job {
@@ -282,33 +277,36 @@ fn take(
     runtime: &tokio::runtime::Runtime,
     left: &mut u64,
 ) -> Result<Flow, Fault> {
-    let from = &chunk.batch.topic_partition;
+    let batch = decoding.accept(chunk.batch);
+    let from = &batch.topic_partition;
     let mut places = Vec::new();
-    for (record, place) in chunk.batch.iter().zip(chunk.places) {
+    for (record, place) in batch.iter().zip(chunk.places) {
         if *left == 0 {
             break;
         }
         *left -= 1;
         match place.refused {
-            Some(reject) => decoding.push_reject(reject),
+            Some(reject) => decoding.push_reject(reject.code.id, reject.message),
             None => {
-                while let Pushed::Needs(schema) = decoding.push(&record) {
-                    let Some(client) = client else {
-                        return Err(Fault::new(&ARGUMENTS, "registry: none given"));
+                while let Pushed::Needs(schema) = decoding.push(from, &record) {
+                    let found = match (decoding.given(schema), client) {
+                        (Some(given), _) => Ok(given),
+                        (None, Some(client)) => runtime.block_on(client.by_ref(schema)),
+                        (None, None) => return Err(Fault::new(&ARGUMENTS, "registry: none given")),
                     };
-                    decoding.learn(schema, runtime.block_on(client.by_ref(schema)))?;
+                    decoding.learn(from, schema, found)?;
                 }
             }
         }
         places.push(output::Place { n: place.n, offset: record.offset });
-        if decoding.is_full() {
-            if !sink.write(decoding.finish(from), &places, from)? {
+        if decoding.is_full(from) {
+            if !sink.write(decoding.finish(&batch), &places, from)? {
                 return Ok(Flow::Stop);
             }
             places.clear();
         }
     }
-    let goes_on = sink.write(decoding.finish(from), &places, from)?;
+    let goes_on = sink.write(decoding.finish(&batch), &places, from)?;
     Ok(if goes_on && *left > 0 { Flow::Go } else { Flow::Stop })
 }
 

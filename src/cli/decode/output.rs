@@ -12,8 +12,8 @@ use super::{Args, COLUMNS, io};
 use crate::cli::decoding::{Decoded, Outcome};
 use crate::cli::{LOCAL, Output, rows, say};
 use crate::clock;
-use crate::config::{Compression, Pipeline, Reader};
-use crate::error::{Fault, Reject};
+use crate::config::Pipeline;
+use crate::error::Fault;
 use crate::evolve;
 use crate::file::{self, Encoding, ParquetFile, Provenance};
 use crate::partition::Key;
@@ -33,6 +33,8 @@ pub(super) struct Place {
 pub(super) struct Sink {
     to: To,
     output: Output,
+    /// Whether rows are shown with their keys.
+    keys: bool,
     rejects: u64,
     rows: u64,
     skipped: u64,
@@ -45,12 +47,20 @@ enum To {
 }
 
 impl Sink {
-    pub(super) fn open(args: &Args, pipeline: Option<&Pipeline>) -> Result<Self, Fault> {
+    pub(super) fn open(args: &Args, pipeline: &Pipeline, keys: bool) -> Result<Self, Fault> {
         let to = match &args.out {
             Some(path) => To::Parquet(Box::new(Parquet::create(path, pipeline)?)),
             None => To::Lines(BufWriter::with_capacity(1 << 16, std::io::stdout())),
         };
-        Ok(Self { to, output: args.output, rejects: 0, rows: 0, skipped: 0, line: Vec::new() })
+        Ok(Self {
+            to,
+            output: args.output,
+            keys,
+            rejects: 0,
+            rows: 0,
+            skipped: 0,
+            line: Vec::new(),
+        })
     }
 
     /// Writes what became of some records, in their order. False: nobody reads any more.
@@ -73,11 +83,11 @@ impl Sink {
                     if matches!(self.to, To::Parquet(_)) {
                         continue;
                     }
-                    self.row(place.n, key.as_deref(), &writers[*batch], *row);
+                    self.row(place.n, key, &writers[*batch], *row);
                 }
-                Outcome::Reject(reject) => {
+                Outcome::Reject { code, message } => {
                     self.rejects += 1;
-                    self.reject(place.n, reject);
+                    self.reject(place.n, code, message);
                 }
                 Outcome::Skipped => {
                     self.skipped += 1;
@@ -96,8 +106,8 @@ impl Sink {
         Ok(true)
     }
 
-    fn row(&mut self, n: i64, key: Option<&Key>, row: &rows::Rows<'_>, index: usize) {
-        let key = key.map(below_topic);
+    fn row(&mut self, n: i64, key: &Key, row: &rows::Rows<'_>, index: usize) {
+        let key = self.keys.then(|| below_topic(key));
         let line = &mut self.line;
         // A vector takes everything.
         match (self.output, key) {
@@ -115,14 +125,13 @@ impl Sink {
         }
     }
 
-    fn reject(&mut self, n: i64, reject: &Reject) {
+    fn reject(&mut self, n: i64, code: &str, message: &str) {
         let line = &mut self.line;
         match self.output {
-            Output::Text => drop(write!(line, "{n} reject {reject}")),
+            Output::Text => drop(write!(line, "{n} reject {code} {message}")),
             Output::Json => {
-                let code = reject.code.id;
                 let _ = write!(line, "{{\"n\":{n},\"reject\":{{\"code\":\"{code}\",\"message\":");
-                rows::quote(&reject.message, line);
+                rows::quote(message, line);
                 line.extend_from_slice(b"}}");
             }
         }
@@ -192,23 +201,16 @@ struct Parquet {
 }
 
 impl Parquet {
-    fn create(path: &Path, pipeline: Option<&Pipeline>) -> Result<Self, Fault> {
+    fn create(path: &Path, pipeline: &Pipeline) -> Result<Self, Fault> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let hidden = path.with_file_name(format!(".{name}.{}", clock::fresh_id()));
         let out = File::create_new(&hidden).map_err(|e| io(path, &e, "a place for a new file"))?;
-        let encoding = match pipeline {
-            Some(p) => Encoding {
-                compression: p.sink.compression,
-                level: p.sink.compression_level,
-                readers: p.readers.clone(),
-            },
-            None => Encoding {
-                compression: Compression::Gzip,
-                level: None,
-                readers: vec![Reader::Spark, Reader::Athena, Reader::Trino, Reader::Duckdb],
-            },
+        let encoding = Encoding {
+            compression: pipeline.sink.compression,
+            level: pipeline.sink.compression_level,
+            readers: pipeline.readers.clone(),
         };
-        let pipeline = pipeline.map_or("decode", |p| &p.name).to_owned();
+        let pipeline = pipeline.name.clone();
         Ok(Self { path: path.to_owned(), hidden, out, encoding, pipeline, open: None })
     }
 
@@ -224,7 +226,7 @@ impl Parquet {
             .zip(places)
             .filter_map(|(outcome, place)| match outcome {
                 Outcome::Row { batch, row, .. } => Some((*batch, *row, *place)),
-                Outcome::Reject(_) | Outcome::Skipped => None,
+                Outcome::Reject { .. } | Outcome::Skipped => None,
             })
             .collect();
         let Some((first, _, place)) = at.first() else { return Ok(()) };
@@ -260,7 +262,8 @@ impl Parquet {
             provenance.first = provenance.first.min(place.offset);
             provenance.last = provenance.last.max(place.offset);
         }
-        provenance.schema_ids.extend(decoded.batches.iter().map(|batch| batch.schema_id));
+        let ids = decoded.batches.iter().map(|batch| batch.schema_id);
+        provenance.schema_ids.extend(ids.filter(|id| *id != 0));
         file.write(&in_order(decoded, &at)?)?;
         while let Some(part) = file.take_part(PART) {
             self.out.write_all(&part).map_err(|e| io(&self.path, &e, "room for a file"))?;

@@ -76,13 +76,9 @@ fn chunks(rows: &Rows) -> Option<Vec<Chunk>> {
     let mut chunks: Vec<Chunk> = Vec::new();
     for row in 0..rows.num_rows() {
         let (topic, partition) = (topics.value(row), partitions.value(row));
-        let same = |c: &Chunk| {
-            let from = &c.batch.topic_partition;
-            &*from.topic == topic && from.partition == partition
-        };
-        if !chunks.last().is_some_and(same) {
-            let batch = RecordBatch::new(TopicPartition::new(topic, partition), 0);
-            chunks.push(Chunk { batch, places: Vec::new() });
+        let from = TopicPartition::new(topic, partition);
+        if !chunks.last().is_some_and(|c| c.takes(&from, offsets.value(row))) {
+            chunks.push(Chunk { batch: RecordBatch::new(from, 0), places: Vec::new() });
         }
         let chunk = chunks.last_mut()?;
         let range =
