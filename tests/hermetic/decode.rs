@@ -242,8 +242,17 @@ fn rows_come_with_the_key_of_their_partition() {
 fn records_of_one_offset_or_of_several_topics_keep_their_places() {
     let folder = folder();
     let args = [
-        "decode", "--avsc", "order.avsc", "--in", "-", "--encoding", "record", "--partition-by",
-        "_topic", "--partition-by", "_offset",
+        "decode",
+        "--avsc",
+        "order.avsc",
+        "--in",
+        "-",
+        "--encoding",
+        "record",
+        "--partition-by",
+        "_topic",
+        "--partition-by",
+        "_offset",
     ];
     let lines_in = [
         ("a", 7, "AgA="), // id 1, no country
@@ -258,9 +267,7 @@ fn records_of_one_offset_or_of_several_topics_keep_their_places() {
     let ended = piped(folder.path(), &args, &text.join("\n"));
     assert_eq!(ended.code(), Some(3), "{ended:?}");
     let found = lines(&ended);
-    let row = |n: i64, topic: &str, offset: i64, id: i64| {
-        json!({"n": n, "key": format!("topic={topic}/offset={offset}"), "row": {"id": id, "country": null}})
-    };
+    let row = |n: i64, topic: &str, offset: i64, id: i64| json!({"n": n, "key": format!("topic={topic}/offset={offset}"), "row": {"id": id, "country": null}});
     assert_eq!(found[0], row(0, "a", 7, 1));
     assert_eq!(found[1], row(1, "a", 7, 2));
     assert_eq!((&found[2]["n"], found[2]["reject"].is_object()), (&json!(2), true));
