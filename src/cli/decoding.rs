@@ -19,7 +19,7 @@ use crate::decode::Plan;
 use crate::error::Fault;
 use crate::partition::{Key, Partitioner};
 use crate::pipeline;
-use crate::pipeline::intake::{Finished, Intake, Taken};
+use crate::pipeline::intake::{Drained, Intake, Taken};
 use crate::pipeline::task::Settings;
 use crate::position::{Offset, TopicPartition};
 use crate::record::{Record, RecordBatch};
@@ -213,7 +213,7 @@ impl Decoding {
 
     /// What became of the records since the last call, which came from this batch.
     pub fn finish(&mut self, held: &RecordBatch) -> Decoded {
-        let Finished { rows, rejects } = self.intake(&held.topic_partition).finish(&[held]);
+        let Drained { rows, rejects } = self.intake(&held.topic_partition).finish(&[held]);
         let mut fates: HashMap<Offset, Outcome> = HashMap::new();
         let mut batches = Vec::new();
         for ready in rows {

@@ -87,7 +87,7 @@ pub struct Ready {
 
 /// What the records since the last time came to.
 #[derive(Debug)]
-pub struct Finished {
+pub struct Drained {
     pub rows: Vec<Ready>,
     /// With the columns of [`crate::file::reject`].
     pub rejects: Vec<RecordBatch>,
@@ -451,7 +451,7 @@ impl Intake {
     /// Moves all rows and rejects to the lanes. `held` are the batches they came from: a row whose
     /// partition values are refused becomes a reject, and needs its raw bytes.
     pub fn flush(&mut self, held: &[&record::RecordBatch], lanes: &mut Lanes) {
-        let Finished { rows, rejects } = self.finish(held);
+        let Drained { rows, rejects } = self.finish(held);
         for Ready { slot, rows, offsets, schema_id, record_name, keys } in rows {
             let slot = &mut self.slots[slot];
             let rows = without(rows, slot.bound.dropped());
@@ -471,7 +471,7 @@ impl Intake {
 
     /// All rows, with the columns that files leave to the path, and all rejects as a reject file has them;
     /// none is left. `held` as for [`Intake::flush`].
-    pub fn finish(&mut self, held: &[&record::RecordBatch]) -> Finished {
+    pub fn finish(&mut self, held: &[&record::RecordBatch]) -> Drained {
         let mut refused: Vec<(Offset, Box<Reject>)> = Vec::new();
         let mut ready = Vec::new();
         for (index, slot) in self.slots.iter_mut().enumerate() {
@@ -504,7 +504,7 @@ impl Intake {
             }
         }
         self.rows = 0;
-        Finished { rows: ready, rejects: self.rejects.finish() }
+        Drained { rows: ready, rejects: self.rejects.finish() }
     }
 
     fn flush_rejects(&mut self, rejects: Vec<RecordBatch>, lanes: &mut Lanes) {
