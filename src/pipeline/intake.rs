@@ -18,7 +18,7 @@ use crate::config::{Metadata, Tombstones};
 use crate::decode::{self, Plan};
 use crate::error::{Code, Fault, Kind, Reject};
 use crate::file::reject::RejectRows;
-use crate::partition::{Bound, Context};
+use crate::partition::{Bound, Context, Keys};
 use crate::pipeline::breaker::{Breaker, Verdict};
 use crate::pipeline::lanes::{Lanes, Place, Rows};
 use crate::pipeline::row::build::Finished;
@@ -70,6 +70,26 @@ pub enum Taken {
     Rejected,
     /// It waits for this schema: try again when [`Intake::learn`] said something.
     Wait(SchemaRef),
+}
+
+/// Rows of one writer schema and message, and where each goes.
+#[derive(Debug)]
+pub struct Ready {
+    slot: usize,
+    pub rows: RecordBatch,
+    /// By row.
+    pub offsets: Vec<Offset>,
+    pub schema_id: u32,
+    pub record_name: String,
+    pub keys: Keys,
+}
+
+/// What the records since the last time came to.
+#[derive(Debug)]
+pub struct Drained {
+    pub rows: Vec<Ready>,
+    /// With the columns of [`crate::file::reject`].
+    pub rejects: Vec<RecordBatch>,
 }
 
 /// Rows under construction for one writer schema and message, and one of the key.
@@ -419,10 +439,33 @@ impl Intake {
     /// Moves all rows and rejects to the lanes. `held` are the batches they came from: a row whose
     /// partition values are refused becomes a reject, and needs its raw bytes.
     ///
-    /// Error: [`row::build::ROWS`], a bug.
+    /// Error: [`row::build::ROWS`](crate::pipeline::row::build::ROWS), a bug.
     pub fn flush(&mut self, held: &[&record::RecordBatch], lanes: &mut Lanes) -> Result<(), Fault> {
+        let Drained { rows, rejects } = self.finish(held)?;
+        for Ready { slot, rows, offsets, schema_id, record_name, keys } in rows {
+            let slot = &mut self.slots[slot];
+            let rows = without(rows, slot.bound.dropped());
+            if slot.group == usize::MAX {
+                slot.group = lanes.group(&rows.schema(), &record_name);
+            }
+            let places = keys.keys.iter().map(|key| Place {
+                folder: key.path.clone(),
+                values: key.values.clone(),
+                role: "data",
+            });
+            let schema_ids = vec![schema_id; offsets.len()];
+            lanes.add(Rows { group: slot.group, rows, offsets, schema_ids }, &keys.of_row, places);
+        }
+        self.flush_rejects(rejects, lanes);
+        Ok(())
+    }
+
+    /// All rows, with the columns that files leave to the path, and all rejects as a reject file has them;
+    /// none is left. `held` and error as for [`Intake::flush`].
+    pub fn finish(&mut self, held: &[&record::RecordBatch]) -> Result<Drained, Fault> {
         let mut refused: Vec<(Offset, Box<Reject>)> = Vec::new();
-        for slot in &mut self.slots {
+        let mut ready = Vec::new();
+        for (index, slot) in self.slots.iter_mut().enumerate() {
             if slot.rows.rows() == 0 {
                 slot.rows.clear();
                 continue;
@@ -431,7 +474,7 @@ impl Intake {
                 slot.rows.finish(&self.topic_partition, slot.schema_id)?;
             let schema_ids = vec![slot.schema_id; offsets.len()];
             let plan = slot.rows.plan();
-            let keys = slot.bound.keys(
+            let mut keys = slot.bound.keys(
                 &rows,
                 Context {
                     topic_partition: &self.topic_partition,
@@ -441,30 +484,22 @@ impl Intake {
                     schema_ids: &schema_ids,
                 },
             );
-            refused.extend(keys.rejects.into_iter().map(|(row, r)| (offsets[row as usize], r)));
-            let rows = without(rows, slot.bound.dropped());
-            if slot.group == usize::MAX {
-                slot.group = lanes.group(&rows.schema(), &plan.record_name);
-            }
-            let places = keys.keys.iter().map(|key| Place {
-                folder: key.path.clone(),
-                values: key.values.clone(),
-                role: "data",
-            });
-            lanes.add(Rows { group: slot.group, rows, offsets, schema_ids }, &keys.of_row, places);
+            let rejects = std::mem::take(&mut keys.rejects);
+            refused.extend(rejects.into_iter().map(|(row, r)| (offsets[row as usize], r)));
+            let (schema_id, record_name) = (slot.schema_id, plan.record_name.clone());
+            ready.push(Ready { slot: index, rows, offsets, schema_id, record_name, keys });
         }
         for (offset, reject) in refused {
             if let Some(record) = held.iter().find_map(|batch| batch.find(offset)) {
                 self.reject(&record, &reject);
             }
         }
-        self.flush_rejects(lanes);
         self.rows = 0;
-        Ok(())
+        Ok(Drained { rows: ready, rejects: self.rejects.finish() })
     }
 
-    fn flush_rejects(&mut self, lanes: &mut Lanes) {
-        for rows in self.rejects.finish() {
+    fn flush_rejects(&mut self, rejects: Vec<RecordBatch>, lanes: &mut Lanes) {
+        for rows in rejects {
             let group = lanes.group(&rows.schema(), "");
             let offsets = int64s(&rows, "offset");
             let schema_ids = int64s(&rows, "schema_id").into_iter().map(|id| id as u32).collect();

@@ -24,6 +24,7 @@ use crate::evolve;
 use crate::file::learn::Learned;
 use crate::file::name::{self, Origin};
 use crate::file::{Encoding, FileStats, ParquetFile, Provenance, rotation};
+use crate::partition::Keys;
 use crate::position::{Offset, TopicPartition};
 
 /// Rows that make a lane write into its file.
@@ -206,7 +207,7 @@ impl Lanes {
         self.opened.binary_search(&file).is_ok() // ids rise
     }
 
-    /// Takes a batch in. `of_row` names each row's place (`u32::MAX`: none, the row is a reject).
+    /// Takes a batch in. `of_row` names each row's place ([`Keys::REJECTED`]: none).
     pub fn add(&mut self, rows: Rows, of_row: &[u32], places: impl IntoIterator<Item = Place>) {
         let Rows { group, rows, offsets, schema_ids } = rows;
         let lanes: Vec<usize> = places.into_iter().map(|p| self.lane(p, group)).collect();
@@ -216,7 +217,7 @@ impl Lanes {
         });
         let mut live = 0;
         for (row, &place) in of_row.iter().enumerate() {
-            if place == u32::MAX {
+            if place == Keys::REJECTED {
                 continue;
             }
             self.lanes[lanes[place as usize]].waiting.push((batch, row as u32));
@@ -505,16 +506,17 @@ fn gather(stored: &[Option<Stored>], at: &[(u32, u32)]) -> Result<RecordBatch, F
     let mut dense: HashMap<u32, usize> = HashMap::new();
     let mut batches: Vec<&RecordBatch> = Vec::new();
     let mut indices = Vec::with_capacity(at.len());
-    let mut previous = (u32::MAX, 0);
+    let mut previous: Option<(u32, usize)> = None;
     for &(batch, row) in at {
-        if previous.0 != batch {
-            let slot = *dense.entry(batch).or_insert_with(|| {
+        let slot = match previous {
+            Some((same, slot)) if same == batch => slot,
+            _ => *dense.entry(batch).or_insert_with(|| {
                 batches.extend(stored[batch as usize].as_ref().map(|s| &s.rows));
                 batches.len() - 1
-            });
-            previous = (batch, slot);
-        }
-        indices.push((previous.1, row as usize));
+            }),
+        };
+        previous = Some((batch, slot));
+        indices.push((slot, row as usize));
     }
     interleave_record_batch(&batches, &indices).map_err(|e| fault(&e))
 }

@@ -48,6 +48,7 @@ pub static CODES: &[&Code] = &[
     &intake::PLAN,
     &row::build::ROWS,
     &worker::PANIC,
+    &simulated::AWAY,
 ];
 
 /// Bytes that librdkafka may hold unread of one Kafka partition.

@@ -1,23 +1,16 @@
 //! Some records of each topic, decoded as a run would: rows and output keys.
 
-use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::array::RecordBatch as Rows;
-
 use super::report::{Area, Report, Sampled};
+use crate::cli::decoding::{Decoded, Decoding, Outcome, Pushed};
 use crate::cli::rows;
-use crate::config::{Pipeline, Tombstones};
-use crate::decode::Plan;
+use crate::config::Pipeline;
 use crate::error::Fault;
-use crate::partition::{Context, Partitioner};
-use crate::pipeline::row::{Builder, KeyPlan, Options, RowPlan, ValuePlan};
-use crate::position::TopicPartition;
+use crate::partition::Partitioner;
 use crate::record::{Record, RecordBatch};
-use crate::registry::{Client, Language, Lookup, Schema};
+use crate::registry::Client;
 use crate::source::kafka::{Look, Stretch};
-use crate::wire::{Frame, MessageIndexes, SchemaRef, Side};
 
 /// Longest wait for the records of one topic.
 const WAIT: Duration = Duration::from_secs(10);
@@ -47,15 +40,17 @@ pub(super) async fn sample(
         let Ok((back, (batches, faults))) = read.await else { return };
         look = Some(back);
         report.find(Area::Broker, faults);
-        let options = Options::of(pipeline);
-        let mut sampler = Sampler { client, options, partitioner, plans: HashMap::new() };
+        let mut decoding = match Decoding::new(pipeline, partitioner.clone(), None) {
+            Ok(decoding) => decoding,
+            Err(faults) => return report.find(Area::Configuration, faults),
+        };
         let mut sampled = Vec::new();
         'records: for batch in &batches {
             for record in batch.iter() {
                 if sampled.len() >= count {
                     break 'records;
                 }
-                match sampler.take(batch, &record).await {
+                match take(&mut decoding, client, batch, &record).await {
                     Ok(outcome) => sampled.push(Sampled {
                         partition: batch.topic_partition.partition,
                         offset: record.offset,
@@ -93,115 +88,25 @@ fn stretches(topic: &mut super::report::Topic, count: usize) -> Vec<Stretch> {
     stretches
 }
 
-type Made = Result<Arc<Plan>, String>;
-
-struct Sampler<'a> {
-    client: &'a Client,
-    options: Options,
-    partitioner: &'a Partitioner,
-    plans: HashMap<(Side, SchemaRef, MessageIndexes), Made>,
-}
-
-/// A frame's plan, the schema it came from, and what it decodes.
-type Framed<'a> = (Arc<Plan>, Arc<Schema>, &'a [u8]);
-
-impl Sampler<'_> {
-    /// Row and key, or why it would be rejected. The outer error: the registry cannot be asked.
-    async fn take(
-        &mut self,
-        batch: &RecordBatch,
-        record: &Record<'_>,
-    ) -> Result<Result<(String, String), String>, Fault> {
-        let (value, body) = match record.value {
-            None if self.options.decode.value.tombstones == Tombstones::Row => (None, None),
-            None => return Ok(Err("null value (tombstone)".to_owned())),
-            Some(value) => match self.framed(value, record, Side::Value).await? {
-                Ok((plan, schema, body)) => {
-                    (Some(ValuePlan { plan, schema: Some(schema) }), Some(body))
-                }
-                Err(why) => return Ok(Err(why)),
-            },
-        };
-        let (key_plan, key) = match (self.options.key.format, record.key) {
-            (Some(format), Some(key)) if format.is_framed() => {
-                match self.framed(key, record, Side::Key).await? {
-                    Ok((plan, _, body)) => (KeyPlan::Plan(plan), Some(body)),
-                    Err(why) => return Ok(Err(format!("field `_key`: {why}"))),
-                }
-            }
-            (format, key) => (KeyPlan::of(format), key),
-        };
-        let schema_id = value.as_ref().map_or(0, ValuePlan::schema_id);
-        Ok(RowPlan::new(value, key_plan, &self.options).map_err(|f| f.to_string()).and_then(
-            |plan| {
-                let mut rows = Builder::new(plan.clone());
-                rows.append(record, body, key).map_err(|reject| reject.to_string())?;
-                let rows =
-                    rows.finish(&batch.topic_partition, schema_id).map_err(|f| f.to_string())?.rows;
-                let tp = &batch.topic_partition;
-                let key = output_key(self.partitioner, &plan, &rows, tp, record, schema_id)?;
-                let json = rows::json(&rows).map_err(|e| e.to_string())?;
-                Ok((json.into_iter().next().unwrap_or_default(), key))
-            },
-        ))
-    }
-
-    async fn framed<'r>(
-        &mut self,
-        payload: &'r [u8],
-        record: &Record<'r>,
-        side: Side,
-    ) -> Result<Result<Framed<'r>, String>, Fault> {
-        let frame = match Frame::parse(payload, record.headers, side) {
-            Ok(frame) => frame,
-            Err(reject) => return Ok(Err(reject.to_string())),
-        };
-        let schema = match self.client.by_ref(frame.schema).await {
-            Ok(schema) => schema,
-            Err(Lookup::Unavailable(fault)) => return Err(fault),
-            Err(lookup) => return Ok(Err(lookup.into_fault().to_string())),
-        };
-        let (indexes, body) = match schema.language {
-            Language::Protobuf => match frame.protobuf() {
-                Ok(found) => found,
-                Err(reject) => return Ok(Err(reject.to_string())),
-            },
-            Language::Avro | Language::Json => (MessageIndexes::new(), frame.body()),
-        };
-        let options = match side {
-            Side::Key => self.options.of_keys(),
-            Side::Value => self.options.decode.clone(),
-        };
-        let plan = self.plans.entry((side, frame.schema, indexes.clone())).or_insert_with(|| {
-            Plan::compile(&schema, &indexes, &options).map_err(|f| f.to_string())
-        });
-        Ok(plan.clone().map(|plan| (plan, schema, body)))
-    }
-}
-
-/// The output key of the one row.
-fn output_key(
-    partitioner: &Partitioner,
-    plan: &RowPlan,
-    rows: &Rows,
-    topic_partition: &TopicPartition,
+/// Row and key, or why it would be rejected. The outer error: the registry cannot be asked.
+async fn take(
+    decoding: &mut Decoding,
+    client: &Client,
+    batch: &RecordBatch,
     record: &Record<'_>,
-    schema_id: u32,
-) -> Result<String, String> {
-    let mut bound = partitioner.bind(&plan.schema, true).map_err(|faults| {
-        faults.first().map_or_else(|| "no key".to_owned(), ToString::to_string)
-    })?;
-    let context = Context {
-        topic_partition,
-        record_name: &plan.record_name,
-        offsets: &[record.offset],
-        timestamps: &[record.timestamp],
-        schema_ids: &[schema_id],
-    };
-    let keys = bound.keys(rows, context);
-    match (keys.keys.first(), keys.rejects.first()) {
-        (_, Some((_, reject))) => Err(reject.to_string()),
-        (Some(key), None) => Ok(key.path.clone()),
-        (None, None) => Err("no key".to_owned()),
+) -> Result<Result<(String, String), String>, Fault> {
+    let from = &batch.topic_partition;
+    while let Pushed::Needs(schema) = decoding.push(from, record) {
+        decoding.learn(from, schema, client.by_ref(schema).await)?;
     }
+    let Decoded { outcomes, batches } = decoding.finish(batch)?;
+    Ok(match outcomes.into_iter().next() {
+        Some(Outcome::Row { batch, key, .. }) => {
+            let row = rows::json(&batches[batch].rows).into_iter().next().unwrap_or_default();
+            Ok((row, key.path.clone()))
+        }
+        Some(Outcome::Reject { code, message }) => Err(format!("{code} {message}")),
+        Some(Outcome::Skipped) => Err("null value (tombstone): left out".to_owned()),
+        None => Err("no row".to_owned()),
+    })
 }

@@ -1,0 +1,32 @@
+//! What the benchmarks share: time by the record, not by the batch.
+
+use std::time::{Duration, Instant};
+
+use criterion::BenchmarkGroup;
+use criterion::measurement::WallTime;
+
+/// Measures `batch`, which does `rows` records; the time shown is that of one record.
+pub fn per_record(
+    group: &mut BenchmarkGroup<'_, WallTime>,
+    name: &str,
+    rows: usize,
+    mut batch: impl FnMut(),
+) {
+    group.bench_function(name, |b| {
+        b.iter_custom(|records| {
+            let batches = records.div_ceil(rows as u64);
+            #[allow(clippy::disallowed_methods)] // a stopwatch
+            let start = Instant::now();
+            (0..batches).for_each(|_| batch());
+            let one = start.elapsed().as_secs_f64() / (batches * rows as u64) as f64;
+            Duration::from_secs_f64(one * records as f64)
+        });
+    });
+}
+
+/// Says how long the records are.
+#[allow(clippy::print_stderr)]
+pub fn say_size(name: &str, bodies: &[Vec<u8>]) {
+    let bytes: usize = bodies.iter().map(Vec::len).sum();
+    eprintln!("{name}: {:.0} bytes a record", bytes as f64 / bodies.len() as f64);
+}
