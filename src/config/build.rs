@@ -29,7 +29,7 @@ pub(super) fn config(v: &mut Values<'_>) -> Config {
         pipeline: Pipeline {
             source: source(v, &name),
             registry: registry(v),
-            value: value(v),
+            value: framed_or_not(v),
             partition_by: partition_by(v),
             rotate: Rotate {
                 rows: v.count("rotate.rows").unwrap_or(1),
@@ -49,15 +49,38 @@ pub(super) fn config(v: &mut Values<'_>) -> Config {
     }
 }
 
+/// The section `value`; records that name no schema need no registry.
+fn framed_or_not(v: &mut Values<'_>) -> Value {
+    let value = value(v);
+    if value.format.is_framed() && v.node("registry.url").is_none() {
+        let message = "option `registry.url`: not set, required by `value.format`; URL of the schema registry";
+        v.missing("registry.url", message.to_owned());
+    }
+    value
+}
+
 fn value(v: &mut Values<'_>) -> Value {
     let is = Value::default();
     Value {
         format: v
             .choice(
                 "value.format",
-                &[("auto", Format::Auto), ("protobuf", Format::Protobuf), ("avro", Format::Avro)],
+                &[
+                    ("auto", Format::Auto),
+                    ("protobuf", Format::Protobuf),
+                    ("avro", Format::Avro),
+                    ("json_schema", Format::JsonSchema),
+                    ("json", Format::Json),
+                    ("json_connect", Format::JsonConnect),
+                    ("string", Format::String),
+                    ("bytes", Format::Bytes),
+                ],
             )
             .unwrap_or(is.format),
+        schema: v.text_of_file("value.schema"),
+        extra: v
+            .choice("value.extra", &[("drop", Extra::Drop), ("keep", Extra::Keep)])
+            .unwrap_or(is.extra),
         unsigned: v
             .choice("value.unsigned", &[("widen", Unsigned::Widen), ("native", Unsigned::Native)])
             .unwrap_or(is.unsigned),

@@ -5,6 +5,8 @@
 //! Does not own: when to flush, what a missing schema means for the Kafka partition (`task`).
 //! Bounded by: the caller flushes at [`Intake::rows`].
 
+mod origin;
+
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -24,6 +26,7 @@ use crate::position::{Offset, TopicPartition};
 use crate::record::{self, Record, Timestamp};
 use crate::registry::{Found, Language, Lookup, Schema};
 use crate::wire::{self, Frame, MessageIndexes, SchemaRef, Side};
+use origin::Origin;
 
 /// First and longest pause between questions to the registry, in ms.
 const ASK_MS: (u64, u64) = (250, 10_000);
@@ -54,7 +57,7 @@ pub static FORMAT: Code = Code {
     id: "FB0914",
     kind: Kind::Reject,
     title: "a schema language that the pipeline does not take",
-    help: "`value.format` names one language, or the language is not in this version (JSON Schema).",
+    help: "`value.format` names one schema language, and the record's schema is of another. `auto` takes all of them.",
 };
 pub static PLAN: Code = Code {
     id: "FB0915",
@@ -109,11 +112,14 @@ type MessageKey = (SchemaRef, MessageIndexes);
 pub struct Intake {
     settings: Arc<Settings>,
     topic_partition: TopicPartition,
+    origin: Origin,
     schemas: HashMap<SchemaRef, Entry>,
     by_message: HashMap<MessageKey, Result<usize, Box<Reject>>>,
     slots: Vec<Slot>,
     /// The slot of the last record: the next one is mostly of the same.
     last: Option<(MessageKey, usize)>,
+    /// Where the last row went.
+    last_slot: usize,
     breaker: Breaker,
     rejects: RejectRows,
     rows: usize,
@@ -130,12 +136,14 @@ impl Intake {
         Self {
             breaker: Breaker::new(settings.breaker),
             rejects: RejectRows::new(topic_partition.clone(), settings.decode.limits.record_bytes),
+            origin: Origin::new(settings.decode.value.format),
             settings,
             topic_partition,
             schemas: HashMap::new(),
             by_message: HashMap::new(),
             slots: Vec::new(),
             last: None,
+            last_slot: 0,
             rows: 0,
             forget_at: REMEMBERED,
             taken: 0,
@@ -154,7 +162,7 @@ impl Intake {
 
     /// Decoded bytes where the last row went, and of rejects.
     pub fn taken_bytes(&self) -> usize {
-        let last = self.last.as_ref().and_then(|(_, slot)| self.slots.get(*slot));
+        let last = self.slots.get(self.last_slot);
         self.rejects.bytes() + last.map_or(0, |s| s.decoder.bytes())
     }
 
@@ -215,16 +223,19 @@ impl Intake {
                 ),
             )));
         }
-        let frame = match Frame::parse(value, record.headers, Side::Value) {
-            Ok(frame) => frame,
-            Err(reject) => return Ok(Err(reject)),
+        let appended = match &self.origin {
+            Origin::Registry => match Frame::parse(value, record.headers, Side::Value) {
+                Ok(frame) => self
+                    .slot(&frame, now)?
+                    .and_then(|(slot, body)| self.slots[slot].decoder.append(body).map(|()| slot)),
+                Err(reject) => Err(reject),
+            },
+            Origin::Configuration(_) => self.by_configuration(value),
+            Origin::Record(_) => self.by_record(value),
         };
-        let (slot, body) = match self.slot(&frame, now)? {
-            Ok(found) => found,
-            Err(reject) => return Ok(Err(reject)),
-        };
-        let slot = &mut self.slots[slot];
-        Ok(slot.decoder.append(body).map(|()| {
+        Ok(appended.map(|slot| {
+            self.last_slot = slot;
+            let slot = &mut self.slots[slot];
             slot.offsets.push(record.offset);
             slot.timestamps.push(record.timestamp);
             Taken::Row
@@ -287,11 +298,13 @@ impl Intake {
     }
 
     fn make_slot(&mut self, schema: &Schema, indexes: &[u32]) -> Result<usize, Box<Reject>> {
-        let taken = match (self.settings.decode.value.format, schema.language) {
-            (Format::Auto, Language::Protobuf | Language::Avro) => true,
-            (Format::Protobuf, Language::Protobuf) | (Format::Avro, Language::Avro) => true,
-            (Format::Auto | Format::Protobuf | Format::Avro, _) => false,
-        };
+        let taken = matches!(
+            (self.settings.decode.value.format, schema.language),
+            (Format::Auto, _)
+                | (Format::Protobuf, Language::Protobuf)
+                | (Format::Avro, Language::Avro)
+                | (Format::JsonSchema, Language::Json)
+        );
         if !taken {
             return Err(Reject::new(
                 &FORMAT,
@@ -301,13 +314,13 @@ impl Intake {
                 ),
             ));
         }
-        let refused = |fault: &Fault| {
-            let code = if fault.code == &wire::INDEXES { fault.code } else { &PLAN };
-            let text = if fault.code == code { fault.message.clone() } else { fault.to_string() };
-            Reject::new(code, text)
-        };
         let plan =
             Plan::compile(schema, indexes, &self.settings.decode).map_err(|f| refused(&f))?;
+        self.add_slot(plan, schema.id)
+    }
+
+    /// A slot for a plan that no slot has yet.
+    fn add_slot(&mut self, plan: Arc<Plan>, schema_id: u32) -> Result<usize, Box<Reject>> {
         let bound = self.settings.partitioner.bind(&plan.schema, true).map_err(|faults| {
             faults.first().map_or_else(|| Reject::new(&PLAN, "no reason"), refused)
         })?;
@@ -315,7 +328,7 @@ impl Intake {
             decoder: Decoder::new(plan),
             bound,
             group: usize::MAX,
-            schema_id: schema.id,
+            schema_id,
             offsets: Vec::new(),
             timestamps: Vec::new(),
         });
@@ -415,6 +428,9 @@ impl Intake {
     }
 
     fn frame_of(&self, record: &Record<'_>) -> Option<SchemaRef> {
+        if !matches!(self.origin, Origin::Registry) {
+            return None;
+        }
         Frame::parse(record.value?, record.headers, Side::Value).ok().map(|f| f.schema)
     }
 
@@ -467,6 +483,7 @@ impl Intake {
         }
         self.flush_rejects(lanes);
         self.rows = 0;
+        self.uncrowd();
     }
 
     fn flush_rejects(&mut self, lanes: &mut Lanes) {
@@ -494,6 +511,13 @@ impl Intake {
         self.rejects.finish();
         self.rows = 0;
     }
+}
+
+/// Why a schema has no slot, as its records' reject.
+fn refused(fault: &Fault) -> Box<Reject> {
+    let code = if fault.code == &wire::INDEXES { fault.code } else { &PLAN };
+    let text = if fault.code == code { fault.message.clone() } else { fault.to_string() };
+    Reject::new(code, text)
 }
 
 /// A column of the reject file; nulls as 0.

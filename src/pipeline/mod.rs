@@ -75,7 +75,11 @@ pub fn run(
 ) -> Result<Ended, Vec<Fault>> {
     let pipeline = &config.pipeline;
     let partitioner = partitioner(pipeline)?;
-    let registry = Arc::new(registry::Client::new(&pipeline.registry).map_err(|f| vec![f])?);
+    let registry = match pipeline.value.format.is_framed() {
+        true => Some(Arc::new(registry::Client::new(&pipeline.registry).map_err(|f| vec![f])?)),
+        false => None,
+    };
+    fixed_columns(pipeline, &partitioner)?;
     let store = runtime.block_on(Store::open(&pipeline.sink)).map_err(|f| vec![f])?;
     let faults = runtime.block_on(store.probe()).faults;
     if !faults.is_empty() {
@@ -96,7 +100,8 @@ pub fn run(
     let part_bytes = store.part_bytes().max(PART_BYTES);
     let epoch = options.clock.now().wall_ms.max(0) as u64;
     let settings = settings(pipeline, partitioner, part_bytes, epoch);
-    let _server = serve(config, &watch, &store, &registry, runtime).map_err(|f| vec![f])?;
+    let _server =
+        serve(config, &watch, &store, registry.as_deref(), runtime).map_err(|f| vec![f])?;
     Ok(threads::run(Run {
         source,
         settings: Arc::new(settings),
@@ -118,13 +123,15 @@ fn serve(
     config: &Config,
     watch: &Watch,
     store: &Store,
-    registry: &registry::Client,
+    registry: Option<&registry::Client>,
     runtime: &tokio::runtime::Handle,
 ) -> Result<Option<server::Handle>, Fault> {
     let telemetry = watch.telemetry();
-    let (store, registry) = (store.clone(), registry.clone());
+    let store = store.clone();
     telemetry.watch_store(Arc::new(move || store.requests()));
-    telemetry.watch_registry(Arc::new(move || registry.stats().requests()));
+    if let Some(registry) = registry.cloned() {
+        telemetry.watch_registry(Arc::new(move || registry.stats().requests()));
+    }
     telemetry.process.memory_limit_bytes.set(config.memory_limit as i64);
     let Some(address) = &config.listen else { return Ok(None) };
     let handle = runtime.block_on(server::start(address, telemetry.clone()))?;
@@ -155,6 +162,19 @@ pub fn decode_options(pipeline: &config::Pipeline) -> decode::Options {
         readers: pipeline.readers.clone(),
         limits: pipeline.limits,
     }
+}
+
+/// Columns that the configuration gives every record, with `partition_by` fitted to them; none where they
+/// come with the records. Errors: all findings.
+pub fn fixed_columns(
+    pipeline: &config::Pipeline,
+    partitioner: &Partitioner,
+) -> Result<Option<Arc<decode::Plan>>, Vec<Fault>> {
+    let plan = decode::Plan::fixed(&decode_options(pipeline)).map_err(|f| vec![f])?;
+    if let Some(plan) = &plan {
+        partitioner.bind(&plan.schema, false)?;
+    }
+    Ok(plan)
 }
 
 /// What the tasks of a pipeline share. `epoch` must differ from that of every other run.

@@ -69,8 +69,14 @@ pub enum Parsed {
     Protobuf(prost_reflect::FileDescriptor),
     /// Self-contained: every named type defined once, at its first use.
     Avro(AvroSchema),
-    /// Text as the registry holds it.
-    Json(String),
+    Json(JsonSchema),
+}
+
+/// A JSON Schema: text as the registry holds it, and that of its references under their names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JsonSchema {
+    pub text: String,
+    pub references: Vec<(String, String)>,
 }
 
 /// A parsed Avro schema, references inlined at first use.

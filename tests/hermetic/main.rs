@@ -5,6 +5,7 @@ mod avro;
 mod check;
 mod cli;
 mod file;
+mod json;
 mod partition;
 mod protobuf;
 mod registry;

@@ -56,7 +56,7 @@ impl Encoder {
         match (&self.protobuf, &self.schema.parsed) {
             (Some((message, _)), _) => Some(message.full_name().to_owned()),
             (None, Parsed::Avro(avro)) => avro.schema.name().map(|name| name.fullname(None)),
-            (None, Parsed::Json(text)) => serde_json::from_str::<Value>(text)
+            (None, Parsed::Json(json)) => serde_json::from_str::<Value>(&json.text)
                 .ok()
                 .and_then(|schema| schema.get("title")?.as_str().map(str::to_owned)),
             (None, Parsed::Protobuf(_)) => None,
