@@ -1,8 +1,12 @@
 //! JSON records → rows, against parsers and types that are not ours.
 #![allow(clippy::print_stderr)] // seeds and schemas, shown where a test fails
 
+mod bombs;
+mod differential;
 mod intake;
 mod mapping;
+mod poison;
+mod random;
 
 use std::sync::Arc;
 
