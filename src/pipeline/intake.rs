@@ -448,6 +448,9 @@ impl Intake {
     /// partition values are refused becomes a reject, and needs its raw bytes.
     pub fn flush(&mut self, held: &[&record::RecordBatch], lanes: &mut Lanes) {
         let mut refused: Vec<(Offset, Box<Reject>)> = Vec::new();
+        if lanes.forget_groups() {
+            self.slots.iter_mut().for_each(|slot| slot.group = usize::MAX);
+        }
         for slot in self.slots.iter_mut().filter(|s| s.decoder.rows() > 0) {
             let rows = slot.decoder.finish();
             let offsets = std::mem::take(&mut slot.offsets);

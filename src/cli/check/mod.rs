@@ -212,14 +212,20 @@ async fn schemas(
     sample: usize,
     report: &mut Report,
 ) {
-    let client = match crate::registry::Client::new(&pipeline.registry) {
-        Ok(client) => client,
-        Err(fault) => return report.find(Area::Configuration, [fault]),
+    let client = match pipeline.value.format.is_framed() {
+        true => match crate::registry::Client::new(&pipeline.registry) {
+            Ok(client) => Some(client),
+            Err(fault) => return report.find(Area::Configuration, [fault]),
+        },
+        false => None,
     };
-    let answers = schema::subjects(&client, pipeline, partitioner, report).await;
+    let answers = match &client {
+        Some(client) => schema::subjects(client, pipeline, partitioner, report).await,
+        None => schema::fixed(pipeline, partitioner, report),
+    };
     let (Some(look), Some(partitioner), true, true) = (look, partitioner, answers, sample > 0)
     else {
         return;
     };
-    sample::sample(look, &client, pipeline, partitioner, sample, report).await;
+    sample::sample(look, client.as_ref(), pipeline, partitioner, sample, report).await;
 }

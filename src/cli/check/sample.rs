@@ -9,6 +9,7 @@ use arrow::array::RecordBatch as Rows;
 use super::report::{Area, Report, Sampled};
 use crate::cli::rows;
 use crate::config::Pipeline;
+use crate::decode::json::connect;
 use crate::decode::{Decoder, Plan};
 use crate::error::Fault;
 use crate::partition::{Context, Partitioner};
@@ -25,7 +26,7 @@ const WAIT: Duration = Duration::from_secs(10);
 /// Reads and decodes `count` records of each topic into the report.
 pub(super) async fn sample(
     look: Look,
-    client: &Client,
+    client: Option<&Client>,
     pipeline: &Pipeline,
     partitioner: &Partitioner,
     count: usize,
@@ -95,7 +96,8 @@ fn stretches(topic: &mut super::report::Topic, count: usize) -> Vec<Stretch> {
 type Made = Result<Arc<Plan>, String>;
 
 struct Sampler<'a> {
-    client: &'a Client,
+    /// None where records name no schema.
+    client: Option<&'a Client>,
     pipeline: &'a Pipeline,
     partitioner: &'a Partitioner,
     plans: HashMap<(SchemaRef, MessageIndexes), Made>,
@@ -109,11 +111,16 @@ impl Sampler<'_> {
         record: &Record<'_>,
     ) -> Result<Result<(String, String), String>, Fault> {
         let Some(value) = record.value else { return Ok(Err("null value (tombstone)".to_owned())) };
+        let Some(client) = self.client else {
+            return Ok(self.unframed(value).and_then(|(plan, body)| {
+                self.row(&plan, body, &batch.topic_partition, record, 0)
+            }));
+        };
         let frame = match Frame::parse(value, record.headers, Side::Value) {
             Ok(frame) => frame,
             Err(reject) => return Ok(Err(reject.to_string())),
         };
-        let schema = match self.client.by_ref(frame.schema).await {
+        let schema = match client.by_ref(frame.schema).await {
             Ok(schema) => schema,
             Err(Lookup::Unavailable(fault)) => return Err(fault),
             Err(lookup) => return Ok(Err(lookup.into_fault().to_string())),
@@ -129,15 +136,37 @@ impl Sampler<'_> {
         let plan = self.plans.entry((frame.schema, indexes.clone())).or_insert_with(|| {
             Plan::compile(&schema, &indexes, &options).map_err(|f| f.to_string())
         });
-        Ok(plan.as_ref().map_err(Clone::clone).and_then(|plan| {
-            let mut decoder = Decoder::new(plan.clone());
-            decoder.append(body).map_err(|reject| reject.to_string())?;
-            let rows = decoder.finish();
-            let key =
-                key(self.partitioner, plan, &rows, &batch.topic_partition, record, schema.id)?;
-            let json = rows::json(&rows).map_err(|e| e.to_string())?;
-            Ok((json.into_iter().next().unwrap_or_default(), key))
-        }))
+        let plan = plan.clone();
+        Ok(plan.and_then(|plan| self.row(&plan, body, &batch.topic_partition, record, schema.id)))
+    }
+
+    /// The plan of a record that names no schema, and what it decodes.
+    fn unframed<'v>(&self, value: &'v [u8]) -> Result<(Arc<Plan>, &'v [u8]), String> {
+        let options = pipeline::decode_options(self.pipeline);
+        if let Some(plan) = Plan::fixed(&options).map_err(|f| f.to_string())? {
+            return Ok((plan, value));
+        }
+        let levels = options.limits.depth.saturating_add(1);
+        let envelope = connect::split(value, levels).map_err(|reject| reject.to_string())?;
+        let plan = Plan::embedded(envelope.schema, &options).map_err(|f| f.to_string())?;
+        Ok((plan, envelope.payload))
+    }
+
+    /// Row and key of one body.
+    fn row(
+        &self,
+        plan: &Arc<Plan>,
+        body: &[u8],
+        topic_partition: &TopicPartition,
+        record: &Record<'_>,
+        schema_id: u32,
+    ) -> Result<(String, String), String> {
+        let mut decoder = Decoder::new(plan.clone());
+        decoder.append(body).map_err(|reject| reject.to_string())?;
+        let rows = decoder.finish();
+        let key = key(self.partitioner, plan, &rows, topic_partition, record, schema_id)?;
+        let json = rows::json(&rows).map_err(|e| e.to_string())?;
+        Ok((json.into_iter().next().unwrap_or_default(), key))
     }
 }
 

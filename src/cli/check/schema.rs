@@ -67,6 +67,39 @@ pub(super) async fn subjects(
     true
 }
 
+/// The columns that the configuration gives every record. False if it gives none that can be used.
+pub(super) fn fixed(
+    pipeline: &Pipeline,
+    partitioner: Option<&Partitioner>,
+    report: &mut Report,
+) -> bool {
+    let plan = match Plan::fixed(&pipeline::decode_options(pipeline)) {
+        Ok(Some(plan)) => plan,
+        Ok(None) => {
+            let note =
+                "columns: those of the schema in each record, known once one is read (--sample)";
+            report.topics.iter_mut().for_each(|topic| topic.notes.push(note.to_owned()));
+            return true;
+        }
+        Err(fault) => {
+            report.find(Area::Configuration, [fault]);
+            return false;
+        }
+    };
+    if let Some(Err(faults)) = partitioner.map(|p| p.bind(&plan.schema, false)) {
+        report.find(Area::Configuration, faults);
+    }
+    for topic in &mut report.topics {
+        let fields = plan.schema.fields().iter();
+        let shown = fields.map(|f| {
+            let nullable = if f.is_nullable() { "nullable" } else { "required" };
+            format!("column {} {nullable} {}", f.name(), f.data_type())
+        });
+        topic.notes.extend(shown.chain(plan.notes.iter().map(|note| format!("note: {note}"))));
+    }
+    true
+}
+
 /// Why a topic has no subject to look at.
 enum Said {
     Note(String),

@@ -90,6 +90,16 @@ impl Encoder {
         out
     }
 
+    /// The payload of a JSON Schema's record: its text as it stands, since a tree would lose digits and the
+    /// order of members. `None`: the schema is of another language. The text must be JSON.
+    pub fn framed_text(&self, reference: SchemaRef, text: &str) -> Option<Vec<u8>> {
+        matches!(self.schema.parsed, Parsed::Json(_)).then(|| {
+            let mut out = self.header(reference);
+            out.extend_from_slice(text.trim().as_bytes());
+            out
+        })
+    }
+
     /// The body alone, appended; after an error `out` holds a part of it.
     pub fn body(&self, value: &Value, out: &mut Vec<u8>) -> Result<(), Fault> {
         match (&self.schema.parsed, &self.protobuf) {
