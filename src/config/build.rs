@@ -20,6 +20,8 @@ pub(super) fn config(v: &mut Values<'_>) -> Config {
     let memory_limit = v.share("memory.limit").map_or(usize::MAX, to_usize);
     let sink = sink(v);
     let (metadata, raw_key) = metadata(v);
+    let (value, key) = (value(v), key(v, raw_key));
+    registry_needed(v, value.format, key.format);
     v.choice("evolution.mode", &[("rotate", ())]);
     Config {
         memory_limit,
@@ -30,8 +32,8 @@ pub(super) fn config(v: &mut Values<'_>) -> Config {
             source: source(v, &name),
             registry: registry(v),
             wire: wire(v),
-            value: value(v),
-            key: key(v, raw_key),
+            value,
+            key,
             metadata,
             partition_by: partition_by(v),
             rotate: Rotate {
@@ -74,15 +76,40 @@ fn wire(v: &mut Values<'_>) -> Wire {
     Wire { message_indexes: v.choice("wire.message_indexes", &FORMS).unwrap_or_default(), by_topic }
 }
 
+/// Records that name no schema need no registry.
+fn registry_needed(v: &mut Values<'_>, value: Format, key: Option<Format>) {
+    let by = if value.is_framed() { "value.format" } else { "key.format" };
+    let needed = value.is_framed() || key.is_some_and(Format::is_framed);
+    if needed && v.node("registry.url").is_none() {
+        let message = format!(
+            "option `registry.url`: not set, required by `{by}`; URL of the schema registry"
+        );
+        v.missing("registry.url", message);
+    }
+}
+
 fn value(v: &mut Values<'_>) -> Value {
     let is = Value::default();
     Value {
         format: v
             .choice(
                 "value.format",
-                &[("auto", Format::Auto), ("protobuf", Format::Protobuf), ("avro", Format::Avro)],
+                &[
+                    ("auto", Format::Auto),
+                    ("protobuf", Format::Protobuf),
+                    ("avro", Format::Avro),
+                    ("json_schema", Format::JsonSchema),
+                    ("json", Format::Json),
+                    ("json_connect", Format::JsonConnect),
+                    ("string", Format::String),
+                    ("bytes", Format::Bytes),
+                ],
             )
             .unwrap_or(is.format),
+        schema: v.text_of_file("value.schema"),
+        extra: v
+            .choice("value.extra", &[("drop", Extra::Drop), ("keep", Extra::Keep)])
+            .unwrap_or(is.extra),
         unsigned: v
             .choice("value.unsigned", &[("widen", Unsigned::Widen), ("native", Unsigned::Native)])
             .unwrap_or(is.unsigned),
@@ -127,11 +154,12 @@ fn value(v: &mut Values<'_>) -> Value {
 
 /// `raw`: `metadata` asks for the key as it is.
 fn key(v: &mut Values<'_>, raw: bool) -> Key {
-    const WORDS: [(&str, Option<Format>); 6] = [
+    const WORDS: [(&str, Option<Format>); 7] = [
         ("ignore", None),
         ("auto", Some(Format::Auto)),
         ("protobuf", Some(Format::Protobuf)),
         ("avro", Some(Format::Avro)),
+        ("json_schema", Some(Format::JsonSchema)),
         ("string", Some(Format::String)),
         ("bytes", Some(Format::Bytes)),
     ];

@@ -67,6 +67,13 @@ pub struct Pipeline {
     pub limits: Limits,
 }
 
+impl Pipeline {
+    /// Whether records name schemas of the registry, in their keys or their values.
+    pub fn asks_registry(&self) -> bool {
+        self.value.format.is_framed() || self.key.format.is_some_and(Format::is_framed)
+    }
+}
+
 #[derive(Debug, Clone)]
 pub struct Source {
     /// `bootstrap.servers`
@@ -186,6 +193,10 @@ pub enum IndexForm {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Value {
     pub format: Format,
+    /// JSON Schema text of every value, for [`Format::Json`].
+    pub schema: Option<Placed>,
+    /// Members of JSON objects that their schema does not name.
+    pub extra: Extra,
     /// `uint32` as Int64 and `uint64` as Decimal(20,0), or as the unsigned types.
     pub unsigned: Unsigned,
     pub enums: Enums,
@@ -207,6 +218,8 @@ impl Default for Value {
     fn default() -> Self {
         Self {
             format: Format::Auto,
+            schema: None,
+            extra: Extra::Drop,
             unsigned: Unsigned::Widen,
             enums: Enums::Name,
             presence: Presence::Default,
@@ -225,6 +238,12 @@ pub enum Format {
     Auto,
     Protobuf,
     Avro,
+    /// By a JSON Schema of the registry.
+    JsonSchema,
+    /// JSON without a frame.
+    Json,
+    /// JSON without a frame, a Connect schema in each record.
+    JsonConnect,
     /// UTF-8 text without a frame.
     String,
     /// Any bytes.
@@ -235,10 +254,18 @@ impl Format {
     /// Whether records name a schema of the registry.
     pub fn is_framed(self) -> bool {
         match self {
-            Format::Auto | Format::Protobuf | Format::Avro => true,
-            Format::String | Format::Bytes => false,
+            Format::Auto | Format::Protobuf | Format::Avro | Format::JsonSchema => true,
+            Format::Json | Format::JsonConnect | Format::String | Format::Bytes => false,
         }
     }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extra {
+    /// Counted, and left out.
+    Drop,
+    /// As JSON text in a column `_extra`.
+    Keep,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -38,6 +38,16 @@ static RULES: &[Rule] = &[
         },
     },
     Rule {
+        path: "value.schema",
+        beside: &["value.format"],
+        why: "other formats have their schema with the records",
+        found: |config, _| {
+            let value = &config.pipeline.value;
+            (value.schema.is_some() && value.format != Format::Json)
+                .then(|| "found, `value.format: json` required beside it".to_owned())
+        },
+    },
+    Rule {
         path: "registry.tls.key_file",
         beside: &["registry.tls.cert_file"],
         why: "a certificate is worth nothing without its key",

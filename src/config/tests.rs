@@ -20,6 +20,9 @@ impl Env for World {
         let path = path.to_str().unwrap();
         self.files.get(path).cloned().ok_or_else(|| "No such file".to_owned())
     }
+    fn plain_file(&self, path: &Path) -> Result<String, String> {
+        self.file(path).map(|file| file.text)
+    }
     fn memory_bytes(&self) -> u64 {
         10 << 30
     }
@@ -392,8 +395,7 @@ fn what_the_design_knows_and_this_version_does_not_is_refused_by_name() {
         ("rotate: { idle: 5m }", "rotate.idle"),
         ("sink: { url: 's3://lake', format: avro }", "`avro` is not in this version"),
         ("sink: { url: 's3://lake', format: json }", "`json` is not in this version"),
-        ("key: { format: json_schema }", "`json_schema` is not in this version"),
-        ("value: { format: json_schema }", "`json_schema` is not in this version"),
+        ("key: { format: json_connect }", "`json_connect` is not in this version"),
         ("evolution: { mode: widen }", "`widen` is not in this version"),
     ] {
         one(lines, "FB0409", &[part]);
@@ -421,6 +423,36 @@ fn rows_of_tombstones_without_the_key_are_warned_of() {
     let warnings = |lines: &str| parse(&with(lines)).unwrap().warnings.join(" ");
     assert!(warnings("value: { tombstones: row }").contains("`key.format`"));
     assert_eq!(warnings("value: { tombstones: row }\nkey: { format: string }"), "");
+}
+
+#[test]
+fn records_that_name_no_schema_need_no_registry() {
+    let least = LEAST.replace("registry: { url: 'http://localhost:8081' }\n", "");
+    for format in ["json", "json_connect", "string", "bytes"] {
+        let config = parse(&format!("{least}value: {{ format: {format} }}\n")).unwrap();
+        assert_eq!(config.pipeline.registry.urls, Vec::<String>::new());
+    }
+    for format in ["auto", "protobuf", "avro", "json_schema"] {
+        let findings = parse(&format!("{least}value: {{ format: {format} }}\n")).unwrap_err();
+        assert_eq!(findings.len(), 1);
+        assert_eq!(findings[0].code.id, "FB0406");
+    }
+}
+
+#[test]
+fn schema_of_values_is_read_from_its_file() {
+    let text = with("value: { format: json, schema: order.json, extra: keep }");
+    let file = SecretFile { text: "{}".to_owned(), exposed: None };
+    let world = World { files: HashMap::from([("conf/order.json", file)]), ..World::default() };
+    let config = Config::parse(&text, "conf/forebay.yaml", &world).unwrap();
+    let value = config.pipeline.value;
+    assert_eq!((value.schema.unwrap().text.as_str(), value.extra), ("{}", Extra::Keep));
+    let beside = text.replace("format: json,", "");
+    let findings = Config::parse(&beside, "conf/forebay.yaml", &world).unwrap_err();
+    assert_eq!(findings[0].code.id, "FB0411");
+    let findings = Config::parse(&text, "conf/forebay.yaml", &World::default()).unwrap_err();
+    assert_eq!(findings[0].code.id, "FB0408");
+    assert!(findings[0].message.contains("No such file"), "{findings:?}");
 }
 
 #[test]
@@ -474,7 +506,7 @@ registry:
   unknown_id_grace: soon
   colour: blue
   auth: { password: p }
-value: { format: json, enums: nmae, presence: 1 }
+value: { format: jason, enums: nmae, presence: 1 }
 key: { format: json }
 partition_by: [{ name: x }, { expr: a, x: y }]
 sink:

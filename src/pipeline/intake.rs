@@ -5,6 +5,7 @@
 //! Bounded by: the caller flushes at [`Intake::rows`].
 
 mod messages;
+mod origin;
 mod schemas;
 
 use std::collections::HashMap;
@@ -14,7 +15,7 @@ use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
 
 use crate::clock::Now;
-use crate::config::{Metadata, Tombstones};
+use crate::config::{Format, Metadata, Tombstones};
 use crate::decode::{self, Plan};
 use crate::error::{Code, Fault, Kind, Reject};
 use crate::file::reject::RejectRows;
@@ -29,6 +30,7 @@ use crate::record::{self, Record};
 use crate::registry::{Language, Schema};
 use crate::wire::{self, Frame, Reading, SchemaRef, Side};
 use messages::{Messages, Stop, message, of_key, of_value, refused, takes};
+use origin::Origin;
 use schemas::{Entry, REMEMBERED};
 
 pub static NO_SCHEMA: Code = Code {
@@ -110,6 +112,7 @@ type Pair = (Option<usize>, Option<usize>);
 pub struct Intake {
     settings: Arc<Settings>,
     topic_partition: TopicPartition,
+    origin: Origin,
     /// How message indexes may be written in this topic.
     readings: &'static [Reading],
     /// The one that the record at hand is read with.
@@ -149,6 +152,7 @@ impl Intake {
             rejects: RejectRows::new(topic_partition.clone(), limit),
             plain: settings.row.is_plain(),
             of_keys: settings.row.of_keys(),
+            origin: Origin::new(settings.row.decode.value.format),
             readings,
             reading: first(readings),
             settings,
@@ -204,7 +208,7 @@ impl Intake {
                 taken
             }
             Err(Stop::Reject(reject, side)) => {
-                let schema = frame_of(record, side);
+                let schema = self.frame_of(record, side);
                 match self.breaker.note(&reject, schema, self.taken, now) {
                     Verdict::Go => {
                         self.reject(record, &reject);
@@ -220,6 +224,9 @@ impl Intake {
     fn row(&mut self, record: &Record<'_>, now: Now) -> Result<Taken, Stop> {
         let Some(value) = record.value else { return self.tombstone(record, now) };
         self.check_size(record)?;
+        if !matches!(self.origin, Origin::Registry) {
+            return self.unframed(record, value, now);
+        }
         let frame = Frame::parse(value, record.headers, Side::Value).map_err(of_value)?;
         match self.read(record, &frame, now) {
             Err(stop @ Stop::Reject(..)) if self.readings.len() > 1 => {
@@ -231,6 +238,18 @@ impl Intake {
 
     fn read(&mut self, record: &Record<'_>, frame: &Frame<'_>, now: Now) -> Result<Taken, Stop> {
         let (at, body) = self.value(frame, now)?;
+        self.append(record, at, body, now)
+    }
+
+    /// A row of a body, by the plan of its value.
+    #[inline]
+    fn append(
+        &mut self,
+        record: &Record<'_>,
+        at: usize,
+        body: &[u8],
+        now: Now,
+    ) -> Result<Taken, Stop> {
         if !self.plain {
             return self.row_beside(record, Some((at, body)), now);
         }
@@ -393,7 +412,10 @@ impl Intake {
         let options = &self.settings.row.decode;
         takes(options.value.format, schema, "value.format")?;
         let plan = Plan::compile(schema, indexes, options).map_err(|f| refused(&f))?;
-        let value = ValuePlan { plan, schema: Some(schema.clone()) };
+        self.add_value(ValuePlan { plan, schema: Some(schema.clone()) })
+    }
+
+    fn add_value(&mut self, value: ValuePlan) -> Result<usize, Box<Reject>> {
         if self.plain {
             return self.make_slot(Some(value), KeyPlan::None);
         }
@@ -426,8 +448,18 @@ impl Intake {
         Ok(self.slots.len() - 1)
     }
 
+    /// The schema that one half of a record names; none where it names none.
+    fn frame_of(&self, record: &Record<'_>, side: Side) -> Option<SchemaRef> {
+        let (payload, framed) = match side {
+            Side::Key => (record.key, self.settings.row.key.format.is_some_and(Format::is_framed)),
+            Side::Value => (record.value, matches!(self.origin, Origin::Registry)),
+        };
+        let payload = payload.filter(|_| framed)?;
+        Frame::parse(payload, record.headers, side).ok().map(|frame| frame.schema)
+    }
+
     fn reject(&mut self, record: &Record<'_>, reject: &Reject) {
-        let schema_id = match frame_of(record, Side::Value) {
+        let schema_id = match self.frame_of(record, Side::Value) {
             Some(SchemaRef::Id(id)) => Some(id),
             _ => None,
         };
@@ -441,6 +473,9 @@ impl Intake {
     ///
     /// Error: [`row::build::ROWS`](crate::pipeline::row::build::ROWS), a bug.
     pub fn flush(&mut self, held: &[&record::RecordBatch], lanes: &mut Lanes) -> Result<(), Fault> {
+        if lanes.forget_groups() {
+            self.slots.iter_mut().for_each(|slot| slot.group = usize::MAX);
+        }
         let Drained { rows, rejects } = self.finish(held)?;
         for Ready { slot, rows, offsets, schema_id, record_name, keys } in rows {
             let slot = &mut self.slots[slot];
@@ -525,11 +560,6 @@ impl Intake {
 
 fn first(readings: &[Reading]) -> Reading {
     readings.first().copied().unwrap_or(Reading::Zigzag)
-}
-
-fn frame_of(record: &Record<'_>, side: Side) -> Option<SchemaRef> {
-    let payload = if side == Side::Key { record.key } else { record.value };
-    Frame::parse(payload?, record.headers, side).ok().map(|frame| frame.schema)
 }
 
 /// A column of the reject file; nulls as 0.

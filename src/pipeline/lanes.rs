@@ -84,6 +84,9 @@ pub struct Rows {
     pub schema_ids: Vec<u32>,
 }
 
+/// Groups that are kept from one seal to the next.
+const GROUPS_KEPT: usize = 1_024;
+
 /// Columns that may share a file.
 #[derive(Debug)]
 struct Group {
@@ -190,6 +193,16 @@ impl Lanes {
             });
             self.groups.len() - 1
         })
+    }
+
+    /// Forgets all groups if they are very many (columns may come with the records) and no lane holds one.
+    /// True: what [`Lanes::group`] gave before is void.
+    pub fn forget_groups(&mut self) -> bool {
+        let forget = self.groups.len() > GROUPS_KEPT && self.lanes.is_empty();
+        if forget {
+            self.groups.clear();
+        }
+        forget
     }
 
     /// Bytes of waiting rows and open files.

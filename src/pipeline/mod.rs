@@ -29,6 +29,7 @@ use crate::file::{self, Encoding};
 use crate::partition::Partitioner;
 use crate::pipeline::effects::Shared;
 use crate::pipeline::lanes::Files;
+use crate::pipeline::row::{KeyPlan, RowPlan, ValuePlan};
 use crate::pipeline::task::Settings;
 use crate::pipeline::threads::{Budget, Control, Ended, Run};
 use crate::pipeline::watch::Watch;
@@ -78,7 +79,11 @@ pub fn run(
 ) -> Result<Ended, Vec<Fault>> {
     let pipeline = &config.pipeline;
     let partitioner = partitioner(pipeline)?;
-    let registry = Arc::new(registry::Client::new(&pipeline.registry).map_err(|f| vec![f])?);
+    let registry = match pipeline.asks_registry() {
+        true => Some(Arc::new(registry::Client::new(&pipeline.registry).map_err(|f| vec![f])?)),
+        false => None,
+    };
+    fixed_columns(pipeline, &partitioner)?;
     let store = runtime.block_on(Store::open(&pipeline.sink)).map_err(|f| vec![f])?;
     let faults = runtime.block_on(store.probe()).faults;
     if !faults.is_empty() {
@@ -99,7 +104,8 @@ pub fn run(
     let part_bytes = store.part_bytes().max(PART_BYTES);
     let epoch = options.clock.now().wall_ms.max(0) as u64;
     let settings = settings(pipeline, partitioner, part_bytes, epoch);
-    let _server = serve(config, &watch, &store, &registry, runtime).map_err(|f| vec![f])?;
+    let _server =
+        serve(config, &watch, &store, registry.as_deref(), runtime).map_err(|f| vec![f])?;
     Ok(threads::run(Run {
         source,
         settings: Arc::new(settings),
@@ -121,13 +127,15 @@ fn serve(
     config: &Config,
     watch: &Watch,
     store: &Store,
-    registry: &registry::Client,
+    registry: Option<&registry::Client>,
     runtime: &tokio::runtime::Handle,
 ) -> Result<Option<server::Handle>, Fault> {
     let telemetry = watch.telemetry();
-    let (store, registry) = (store.clone(), registry.clone());
+    let store = store.clone();
     telemetry.watch_store(Arc::new(move || store.requests()));
-    telemetry.watch_registry(Arc::new(move || registry.stats().requests()));
+    if let Some(registry) = registry.cloned() {
+        telemetry.watch_registry(Arc::new(move || registry.stats().requests()));
+    }
     telemetry.process.memory_limit_bytes.set(config.memory_limit as i64);
     let Some(address) = &config.listen else { return Ok(None) };
     let handle = runtime.block_on(server::start(address, telemetry.clone()))?;
@@ -155,6 +163,22 @@ pub fn partitioner(pipeline: &config::Pipeline) -> Result<Partitioner, Vec<Fault
 /// What the configuration says about columns.
 pub fn decode_options(pipeline: &config::Pipeline) -> decode::Options {
     row::Options::of(pipeline).decode
+}
+
+/// Columns that the configuration gives every row, with `partition_by` fitted to them; none where they
+/// come with the records. A key's columns may still be unknown. Errors: all findings.
+pub fn fixed_columns(
+    pipeline: &config::Pipeline,
+    partitioner: &Partitioner,
+) -> Result<Option<Arc<RowPlan>>, Vec<Fault>> {
+    let options = row::Options::of(pipeline);
+    let fixed = decode::Plan::fixed(&options.decode).map_err(|f| vec![f])?;
+    let Some(plan) = fixed else { return Ok(None) };
+    let (value, key) = (ValuePlan { plan, schema: None }, KeyPlan::of(options.key.format));
+    let plan = RowPlan::new(Some(value), key, &options).map_err(|f| vec![f])?;
+    let key_comes_later = options.key.format.is_some_and(config::Format::is_framed);
+    partitioner.bind(&plan.schema, key_comes_later)?;
+    Ok(Some(plan))
 }
 
 /// What the tasks of a pipeline share. `epoch` must differ from that of every other run.

@@ -382,7 +382,9 @@ impl Task {
                 self.count(&record, now);
             }
             self.cursor += 1;
-            if self.intake.rows() >= FLUSH_ROWS || self.intake.taken_bytes() >= FLUSH_DECODED_BYTES
+            if self.intake.rows() >= FLUSH_ROWS
+                || self.intake.taken_bytes() >= FLUSH_DECODED_BYTES
+                || self.intake.is_crowded()
             {
                 self.flush(Some(&batch), out)?;
             }

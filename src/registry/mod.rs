@@ -69,8 +69,14 @@ pub enum Parsed {
     Protobuf(ProtobufFile),
     /// Self-contained: every named type defined once, at its first use.
     Avro(AvroSchema),
-    /// Text as the registry holds it.
-    Json(String),
+    Json(JsonSchema),
+}
+
+/// A JSON Schema: text as the registry holds it, and that of its references under their names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JsonSchema {
+    pub text: String,
+    pub references: Vec<(String, String)>,
 }
 
 /// A Protobuf file with its pool, and what the two do not say.

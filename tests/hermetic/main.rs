@@ -13,6 +13,7 @@ mod decode;
 mod file;
 mod fuzz;
 mod indexes;
+mod json;
 mod partition;
 mod protobuf;
 mod registry;

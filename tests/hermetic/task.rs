@@ -166,7 +166,8 @@ fn bytes_for_an_upload_that_failed_do_not_count_for_ever() {
     let (sender, answers) = channel();
     let sender = std::sync::Mutex::new(sender);
     let answer = Arc::new(move |_, event| sender.lock().unwrap().send(event).unwrap());
-    let mut effects = Effects::new(runtime.handle().clone(), registry, shared.clone(), answer);
+    let mut effects =
+        Effects::new(runtime.handle().clone(), Some(registry), shared.clone(), answer);
     let tp = TopicPartition::new("rows", 0);
     let part =
         || Output::Part { file: 1, key: "k.parquet".into(), bytes: Bytes::from_static(&[7; 100]) };

@@ -6,6 +6,7 @@ use crate::config::{Format, Pipeline, SubjectNameStrategy};
 use crate::decode::Plan;
 use crate::error::Fault;
 use crate::partition::Partitioner;
+use crate::pipeline;
 use crate::pipeline::row::{KeyPlan, Options, RowPlan, ValuePlan};
 use crate::registry::client::Version;
 use crate::registry::codes::SUBJECT;
@@ -95,6 +96,32 @@ async fn key(
         }
         Err(lookup) => Err(lookup.into_fault()),
     }
+}
+
+/// The columns that the configuration gives every record. False if it gives none that can be used.
+pub(super) fn fixed(pipeline: &Pipeline, partitioner: &Partitioner, report: &mut Report) -> bool {
+    let plan = match pipeline::fixed_columns(pipeline, partitioner) {
+        Ok(Some(plan)) => plan,
+        Ok(None) => {
+            let note =
+                "columns: those of the schema in each record, known once one is read (--sample)";
+            report.topics.iter_mut().for_each(|topic| topic.notes.push(note.to_owned()));
+            return true;
+        }
+        Err(faults) => {
+            report.find(Area::Configuration, faults);
+            return false;
+        }
+    };
+    for topic in &mut report.topics {
+        let fields = plan.schema.fields().iter();
+        let shown = fields.map(|f| {
+            let nullable = if f.is_nullable() { "nullable" } else { "required" };
+            format!("column {} {nullable} {}", f.name(), f.data_type())
+        });
+        topic.notes.extend(shown.chain(plan.notes.iter().map(|note| format!("note: {note}"))));
+    }
+    true
 }
 
 /// Why a topic has no subject to look at.

@@ -164,7 +164,7 @@ fn prepare(args: &Args) -> Result<Job, Vec<Fault>> {
     let client = match (&given, &args.registry, &config) {
         (Some(_), ..) => None,
         (None, Some(url), _) => Some(Client::new(&registry::client::settings(url))),
-        (None, None, _) => Some(Client::new(&pipeline.registry)),
+        (None, None, _) => pipeline.asks_registry().then(|| Client::new(&pipeline.registry)),
     };
     let client = client.transpose().map_err(one)?;
     let keys = !pipeline.partition_by.is_empty() || !args.partition_by.is_empty();

@@ -17,7 +17,7 @@
 pub mod codes;
 mod compile;
 mod cursor;
-mod decimal;
+pub(in crate::decode) mod decimal;
 mod failure;
 mod leaf;
 mod onto;

@@ -87,9 +87,10 @@ pub(super) fn message<'a>(
 pub(super) fn takes(format: Format, schema: &Schema, option: &str) -> Result<(), Box<Reject>> {
     let taken = matches!(
         (format, schema.language),
-        (Format::Auto, Language::Protobuf | Language::Avro)
+        (Format::Auto, _)
             | (Format::Protobuf, Language::Protobuf)
             | (Format::Avro, Language::Avro)
+            | (Format::JsonSchema, Language::Json)
     );
     if taken {
         return Ok(());

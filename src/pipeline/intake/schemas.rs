@@ -6,9 +6,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::{Intake, frame_of};
+use super::Intake;
 use crate::clock::Now;
-use crate::config::Format;
 use crate::error::Fault;
 use crate::record::Record;
 use crate::registry::{Found, Lookup, Schema};
@@ -126,11 +125,11 @@ impl Intake {
 
     /// Schema references among these records that nothing is known of; some of them, if they are many.
     pub fn unknown_in<'a>(&self, records: impl Iterator<Item = Record<'a>>) -> Vec<SchemaRef> {
-        let keys = self.settings.row.key.format.is_some_and(Format::is_framed);
         let mut unknown = BTreeSet::new();
         for record in records {
-            let key = if keys { frame_of(&record, Side::Key) } else { None };
-            for schema in key.into_iter().chain(frame_of(&record, Side::Value)) {
+            let (key, value) =
+                (self.frame_of(&record, Side::Key), self.frame_of(&record, Side::Value));
+            for schema in key.into_iter().chain(value) {
                 if unknown.len() < ASK_MAX && !self.schemas.contains_key(&schema) {
                     unknown.insert(schema);
                 }

@@ -35,7 +35,16 @@ impl KeyPlan {
         match format {
             Some(Format::String) => KeyPlan::Text,
             Some(Format::Bytes) => KeyPlan::Bytes,
-            None | Some(Format::Auto | Format::Protobuf | Format::Avro) => KeyPlan::None,
+            // By a schema that the key names, or (`json`, `json_connect`) refused by the configuration.
+            Some(
+                Format::Auto
+                | Format::Protobuf
+                | Format::Avro
+                | Format::JsonSchema
+                | Format::Json
+                | Format::JsonConnect,
+            )
+            | None => KeyPlan::None,
         }
     }
 

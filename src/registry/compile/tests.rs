@@ -598,6 +598,6 @@ fn limits_are_checked_before_parsing() {
 #[test]
 fn json_schema_is_kept_as_text() {
     let schema = compile(1, Language::Json, "{\"title\": 1}", &[]).unwrap();
-    assert!(matches!(schema.parsed, Parsed::Json(text) if text == "{\"title\": 1}"));
+    assert!(matches!(schema.parsed, Parsed::Json(json) if json.text == "{\"title\": 1}"));
     assert_eq!(compile(1, Language::Json, "{", &[]).unwrap_err().code.id, "FB0304");
 }

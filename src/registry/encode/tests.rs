@@ -280,3 +280,16 @@ fn message_indexes_skip_generated_messages() {
     assert_eq!(message::indexes(file, &pool.get_message_by_name("A.B").unwrap()), Some(vec![0, 0]));
     assert_eq!(message::indexes(file, &pool.get_message_by_name("A.G").unwrap()), None);
 }
+
+/// The body of a JSON Schema's record is the text itself after magic byte and id (Confluent's wire format).
+#[test]
+fn json_text_is_framed_as_it_stands() {
+    let encoder = encoder(Language::Json, r#"{"title":"Order"}"#, None);
+    assert_eq!(encoder.record_name().as_deref(), Some("Order"));
+    let text = "{\"z\": 12345678901234567890.10, \"a\": 1}";
+    let framed = encoder.framed_text(SchemaRef::Id(258), &format!(" {text}\n")).unwrap();
+    assert_eq!(framed, [&[0, 0, 0, 1, 2], text.as_bytes()].concat());
+    let value = json!({"a": [1, "x"]});
+    let framed = encoder.framed(SchemaRef::Id(258), &value).unwrap();
+    assert_eq!(framed, [&[0, 0, 0, 1, 2], br#"{"a":[1,"x"]}"#.as_slice()].concat());
+}

@@ -1,0 +1,194 @@
+//! Every cut and every changed byte of some records: no panic, no harm to neighbours, and JSON is what
+//! serde_json says is JSON.
+
+use std::sync::Arc;
+
+use forebay::decode::{Decoder, Plan};
+use serde_json::Value;
+
+use super::{lines, native, plan};
+
+const SCHEMA: &str = r#"{"type":"object","required":["id","at"],"properties":{
+    "id":{"type":"integer"},"at":{"type":"string","format":"date-time"},"day":{"type":"string","format":"date"},
+    "n":{"type":"number"},"on":{"type":["boolean","null"]},"raw":{"type":"string","contentEncoding":"base64"},
+    "uuid":{"type":"string","format":"uuid"},"any":{},"tags":{"type":"array","items":{"type":"string"}},
+    "sum":{"type":"number","title":"org.apache.kafka.connect.data.Decimal","connect.parameters":{"scale":"2"}},
+    "map":{"type":"object","additionalProperties":{"type":"integer"}},
+    "who":{"oneOf":[{"type":"string"},{"type":"integer"},
+        {"title":"P","properties":{"kind":{"const":"p"},"x":{"type":"integer"}}},
+        {"title":"Q","properties":{"kind":{"const":"q"},"y":{"type":"string"}},"required":["y"]}]}}}"#;
+
+const RECORDS: &[&str] = &[
+    r#"{"id":-12,"at":"2026-01-31T13:45:00.25+01:00","n":-1.5e3,"on":null,"tags":["a\u00e9","\ud83d\ude00"],"who":{"kind":"q","y":"z"}}"#,
+    r#"{ "any" : [1, {"b": "\\", "c" :[]}, 0.5E-2], "sum": 12.30, "x": {"y": [null]}, "id": 1e2, "day":"2024-02-29", "at":"1970-01-01T00:00:00Z" }"#,
+    r#"{"id":0,"at":"0001-01-01T00:00:00Z","raw":"yv4=","uuid":"f81d4fae-7dec-11d0-a765-00a0c91e6bf6","map":{"ü":1,"b":2,"b":3},"who":7,"sum":"+y4=","id":5}"#,
+];
+
+struct Victim {
+    decoder: Decoder,
+    plan: Arc<Plan>,
+    good: String,
+    /// Whether each row is the good neighbour.
+    rows: Vec<bool>,
+}
+
+impl Victim {
+    fn new(schema: &str, good: &'static str) -> Self {
+        let plan = plan(schema, &native());
+        let mut decoder = Decoder::new(plan.clone());
+        decoder.append(good.as_bytes()).unwrap();
+        let good = lines(&decoder.finish()).remove(0);
+        Self { decoder, plan, good, rows: Vec::new() }
+    }
+
+    /// Appends a text between good neighbours; gives whether it became a row.
+    fn append(&mut self, text: &[u8], good: &str) -> bool {
+        let taken = self.decoder.append(text).is_ok();
+        self.rows.extend(taken.then_some(false));
+        self.decoder.append(good.as_bytes()).unwrap();
+        self.rows.push(true);
+        if self.rows.len() > 4_000 {
+            self.look();
+        }
+        taken
+    }
+
+    fn look(&mut self) {
+        let batch = self.decoder.finish();
+        assert_eq!(batch.num_rows(), self.rows.len());
+        assert_eq!(batch.schema(), self.plan.schema);
+        // Rows that are not good neighbours may be anything that is a row: `finish` has looked at them.
+        let of: Vec<u32> =
+            (0..).zip(&self.rows).filter(|(_, good)| **good).map(|(at, _)| at).collect();
+        let of = arrow::array::UInt32Array::from(of);
+        let neighbours = arrow::compute::take_record_batch(&batch, &of).unwrap();
+        for line in lines(&neighbours) {
+            assert_eq!(line, self.good);
+        }
+        self.rows.clear();
+    }
+}
+
+/// All cuts, and all changes of one byte. At each byte: every bit alone, and the characters of JSON.
+fn mutations(text: &str) -> Vec<Vec<u8>> {
+    let bytes = text.as_bytes();
+    let mut all: Vec<Vec<u8>> = (0..bytes.len()).map(|end| bytes[..end].to_vec()).collect();
+    for at in 0..bytes.len() {
+        for byte in 0..=255 {
+            if byte != bytes[at] {
+                let mut changed = bytes.to_vec();
+                changed[at] = byte;
+                all.push(changed);
+            }
+        }
+        all.push([&bytes[..at], &bytes[at + 1..]].concat());
+    }
+    all
+}
+
+#[test]
+fn changed_records_are_refused_or_rows_and_neighbours_stand() {
+    for (at, record) in RECORDS.iter().enumerate() {
+        let good = RECORDS[(at + 1) % RECORDS.len()];
+        let mut victim = Victim::new(SCHEMA, good);
+        for text in mutations(record) {
+            if victim.append(&text, good) {
+                let parsed = serde_json::from_slice::<Value>(&text);
+                assert!(parsed.is_ok(), "taken: {}", String::from_utf8_lossy(&text));
+            }
+        }
+        victim.look();
+    }
+}
+
+#[test]
+fn any_json_is_taken_and_nothing_else() {
+    for (at, record) in RECORDS.iter().enumerate() {
+        let good = RECORDS[(at + 1) % RECORDS.len()];
+        let mut victim = Victim::new("{}", good);
+        for text in mutations(record) {
+            let taken = victim.append(&text, good);
+            let parsed = serde_json::from_slice::<Value>(&text);
+            let shown = String::from_utf8_lossy(&text);
+            assert_eq!(taken, parsed.is_ok(), "{shown}: {:?}", parsed.err());
+        }
+        victim.look();
+    }
+}
+
+/// The edges of the grammar.
+#[test]
+fn syntax_is_that_of_serde_json() {
+    let mut decoder = Decoder::new(plan("{}", &native()));
+    for text in [
+        "",
+        " ",
+        "nul",
+        "null",
+        "nullx",
+        "true false",
+        "[]",
+        "[ ]",
+        "[,]",
+        "[1,]",
+        "[1 2]",
+        "{}",
+        "{,}",
+        "{\"a\"}",
+        "{\"a\":}",
+        "{\"a\":1,}",
+        "{a:1}",
+        "{\"a\":1 \"b\":2}",
+        "{1:2}",
+        "'a'",
+        "\"a",
+        "\"\\",
+        "\"\\u12\"",
+        "\"\\u12g4\"",
+        "\"\\uD800\"",
+        "\"\\uDC00\\uD800\"",
+        "\"\\ud83d\\ude00\"",
+        "\"\u{7f}\"",
+        "\"\u{1f}\"",
+        "\"\t\"",
+        "-",
+        "-a",
+        "--1",
+        "+1",
+        "01",
+        "-01",
+        "00",
+        "0",
+        "-0",
+        "0.",
+        ".5",
+        "0.5.5",
+        "1e",
+        "1e+",
+        "1e5",
+        "1E-5",
+        "1e05",
+        "0x10",
+        "1_000",
+        "Infinity",
+        "NaN",
+        "-Infinity",
+        "[1]]",
+        "[[1]",
+        "{\"a\":[}",
+        "\u{feff}1",
+        "1\u{a0}",
+        "\u{c}1",
+        "//\n1",
+        "1\0",
+        "\0",
+        "\"\\/\"",
+        "\"\\v\"",
+        "\"\u{2028}\"",
+        "[\"a\",\n\"b\"]",
+    ] {
+        let ours = decoder.append(text.as_bytes()).is_ok();
+        let theirs = serde_json::from_str::<Value>(text).is_ok();
+        assert_eq!(ours, theirs, "{text:?}");
+    }
+}
