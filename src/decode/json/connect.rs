@@ -104,9 +104,8 @@ fn member<'a>(cursor: &mut Cursor<'a>, levels: u32) -> Result<&'a str, super::to
 /// Errors: [`codes::CONNECT`]; [`shared::DEPTH`] and [`shared::TOO_WIDE`] for one beyond the bounds.
 pub(super) fn shape(schema: &[u8]) -> Result<(Shape, Option<String>), Fault> {
     let text = std::str::from_utf8(schema).unwrap_or_default();
-    let tree = Tree::parse(text).map_err(|(at, bad)| {
-        Fault::new(&codes::CONNECT, format!("connect schema at byte {at}: {bad:?}, JSON required"))
-    })?;
+    let tree = Tree::parse(text)
+        .map_err(|why| Fault::new(&codes::CONNECT, format!("connect schema: {why}")))?;
     // JsonConverter writes data without a schema with a null one.
     if tree == Tree::Null {
         return Ok((Kind::Any.into(), None));

@@ -41,9 +41,9 @@ pub(super) fn documents(schema: &JsonSchema) -> Result<Vec<Document>, Fault> {
     let others = schema.references.iter().map(|(name, text)| (name.as_str(), text));
     own.chain(others)
         .map(|(name, text)| {
-            let tree = Tree::parse(text).map_err(|(at, bad)| {
-                let what = if name.is_empty() { "json schema" } else { name };
-                Fault::new(&codes::SCHEMA, format!("{what} at byte {at}: {bad:?}, JSON required"))
+            let tree = Tree::parse(text).map_err(|why| {
+                let what = if name.is_empty() { "its text" } else { name };
+                Fault::new(&codes::SCHEMA, format!("json schema, {what}: {why}"))
             })?;
             let word = |key| tree.object().and_then(|o| o.text(key)).unwrap_or_default();
             let id = [word("$id"), word("id"), name].into_iter().find(|id| !id.is_empty());

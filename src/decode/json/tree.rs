@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::failure::Failure;
 use super::token::{Bad, Cursor};
 
 /// Deepest nesting of a schema's text. A level of columns takes two or three of these.
@@ -62,14 +63,14 @@ impl Object {
 }
 
 impl Tree {
-    /// Error: the byte where the text is no JSON, and why.
-    pub(super) fn parse(text: &str) -> Result<Tree, (usize, Bad)> {
+    /// Error: where the text is no JSON, and why.
+    pub(super) fn parse(text: &str) -> Result<Tree, String> {
         let mut cursor = Cursor::new(text);
-        let tree = value(&mut cursor, LEVELS_MAX).map_err(|bad| (cursor.at(), bad))?;
-        if !cursor.is_done() {
-            return Err((cursor.at(), Bad::Expected("nothing after the value")));
-        }
-        Ok(tree)
+        let tree = value(&mut cursor, LEVELS_MAX);
+        let tree = tree.map_err(|bad| Failure::bad(bad, &cursor));
+        let done = cursor.is_done();
+        tree.and_then(|tree| if done { Ok(tree) } else { Err(Failure::trailing(&cursor)) })
+            .map_err(|failure| failure.reject().message)
     }
 
     pub(super) fn object(&self) -> Option<&Object> {

@@ -220,3 +220,47 @@ fn null_schema_is_json_without_a_schema() {
     let came = stream("format: json_connect", None, &[enveloped("null", r#"{"a":1}"#)]);
     assert_eq!(came.lines(), [r#"{"value":"{\"a\":1}"}"#]);
 }
+
+/// The beginning that records share is a short cut; what it comes to must be what the long way comes to.
+#[test]
+fn changed_envelopes_come_to_the_same_by_the_short_cut_and_the_long_way() {
+    use forebay::decode::json::connect;
+    use forebay::decode::{Decoder, Plan};
+
+    let schema = r#"{"type":"struct","fields":[{"field":"a","type":"int64","optional":true},{"field":"s","type":"string","optional":true}]}"#;
+    let good = enveloped(schema, r#"{"a":1,"s":"x\n}"}"#);
+    let mut changed: Vec<Vec<u8>> = (0..good.len()).map(|end| good[..end].to_vec()).collect();
+    for at in 0..good.len() {
+        for byte in *b"\0 \"\\{}[],:a1e-." {
+            let mut text = good.clone();
+            text[at] = byte;
+            changed.push(text);
+            changed.push([&good[..at], &[byte], &good[at..]].concat());
+        }
+    }
+    for tail in [" ", "x", ",", r#","payload":{}}"#, r#","x":1}"#, "}"] {
+        changed.push([&good, tail.as_bytes()].concat());
+        changed.push([&good[..good.len() - 1], tail.as_bytes()].concat());
+    }
+    let options = super::everyone();
+    let long_way = |text: &[u8]| {
+        let envelope = connect::split(text, options.limits.depth + 1)?;
+        let plan = Plan::embedded(envelope.schema, &options)
+            .map_err(|fault| forebay::error::Reject::new(fault.code, fault.message))?;
+        Decoder::new(plan).append(envelope.payload)
+    };
+    let (mut rows, mut rejects) = (0, BTreeMap::new());
+    let mut records = Vec::new();
+    for text in changed {
+        match long_way(&text) {
+            Ok(()) => rows += 1,
+            Err(reject) => *rejects.entry(reject.code.id).or_insert(0) += 1,
+        }
+        rows += 1;
+        records.extend([good.clone(), text]);
+    }
+    let came = stream("format: json_connect", None, &records);
+    // A cut record can be empty, which is no tombstone and no JSON either.
+    assert_eq!(came.rejects, rejects);
+    assert_eq!(came.rows.iter().flatten().map(RecordBatch::num_rows).sum::<usize>(), rows);
+}

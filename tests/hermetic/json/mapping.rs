@@ -513,3 +513,92 @@ fn map_with_keys_of_any_type_is_written_as_entries() {
         assert_eq!(refused.code.id, code, "{value}: {refused}");
     }
 }
+
+/// What Confluent's converter makes of each schema, beside what stands here: schema, columns. Where they differ,
+/// the last text says why.
+const BESIDE_CONNECT: &[(&str, &str, &str, &str)] = &[
+    ("integer", r#"{"type":"integer"}"#, "f: Int64", ""),
+    ("number", r#"{"type":"number"}"#, "f: Float64", ""),
+    ("boolean", r#"{"type":"boolean"}"#, "f: Boolean", ""),
+    ("string", r#"{"type":"string"}"#, "f: Utf8", ""),
+    (
+        "connect.type int8..float64/bytes/map",
+        r#"{"type":"integer","connect.type":"int8"}"#,
+        "f: Int32",
+        "Parquet's smallest integer",
+    ),
+    ("enum / const", r#"{"enum":["a","b"]}"#, "f: Utf8", "numbers stay numbers"),
+    (
+        "oneOf/anyOf of exactly {null,T}",
+        r#"{"oneOf":[{"type":"null"},{"type":"integer"}]}"#,
+        "f?: Int64",
+        "",
+    ),
+    (
+        "oneOf/anyOf",
+        r#"{"oneOf":[{"type":"string"},{"type":"integer"}]}"#,
+        r#"f: Struct("string": Utf8, "integer": Int64)"#,
+        "branches have names, not numbers",
+    ),
+    (r#"["type":["string","null"]]"#, r#"{"type":["string","null"]}"#, "f?: Utf8", ""),
+    (
+        "allOf",
+        r#"{"allOf":[{"properties":{"a":{"type":"string"}}},{"properties":{"b":{"type":"integer"}}}]}"#,
+        r#"f: Struct("a": Utf8, "b": Int64)"#,
+        "",
+    ),
+    (
+        "array",
+        r#"{"type":"array","items":{"type":"integer"}}"#,
+        "f: List(non-null Int64, field: 'element')",
+        "an array without items is a list of JSON text, no error",
+    ),
+    (
+        "object",
+        r#"{"type":"object","properties":{"b":{"type":"string","connect.index":1},"a":{"type":"string","connect.index":0}},"required":["a"]}"#,
+        r#"f: Struct("a": non-null Utf8, "b": Utf8)"#,
+        "properties that are not required are nullable",
+    ),
+    (
+        "object connect.type=map",
+        r#"{"type":"object","connect.type":"map","additionalProperties":{"type":"integer"}}"#,
+        r#"f: Map("key_value": non-null Struct("key": non-null Utf8, "value": non-null Int64), unsorted)"#,
+        "",
+    ),
+    ("{} / true", "true", "f?: Utf8", "JSON text, as no reader has Connect's variant"),
+    (
+        "title org.apache.kafka.connect.data.{Date,Time,Timestamp,Decimal}",
+        r#"{"type":"integer","title":"org.apache.kafka.connect.data.Timestamp","connect.type":"int64"}"#,
+        r#"f: Timestamp(ms, "UTC")"#,
+        "",
+    ),
+    (
+        "$ref recursive",
+        r##"{"type":"object","properties":{"next":{"$ref":"#"}}}"##,
+        r#"f: Struct("next": Utf8)"#,
+        "Parquet has no type that holds itself",
+    ),
+    (
+        "extra properties not in schema",
+        r#"{"type":"object","properties":{"a":{"type":"string"}}}"#,
+        r#"f: Struct("a": Utf8)"#,
+        "",
+    ),
+];
+
+#[test]
+fn every_fact_of_the_connect_converter_has_its_column() {
+    let facts = include_str!("../../corpus/json/connect_facts.json");
+    let facts: serde_json::Value = serde_json::from_str(facts).unwrap();
+    let names: Vec<&str> =
+        facts["types"].as_array().unwrap().iter().map(|fact| fact[0].as_str().unwrap()).collect();
+    let here: Vec<&str> = BESIDE_CONNECT.iter().map(|(name, ..)| *name).collect();
+    assert_eq!(names, here, "a fact without a row, or a row without a fact");
+    for (name, schema, column, _) in BESIDE_CONNECT {
+        let mut shown = columns(&plan(&field(schema), &native())).join("; ");
+        while let Some((before, after)) = shown.split_once(", metadata: {") {
+            shown = format!("{before}{}", after.split_once('}').unwrap().1);
+        }
+        assert_eq!(shown, *column, "{name}");
+    }
+}

@@ -192,3 +192,29 @@ fn syntax_is_that_of_serde_json() {
         assert_eq!(ours, theirs, "{text:?}");
     }
 }
+
+/// Strings are looked at eight bytes at a time: whatever ends or changes one, at every place of two words.
+#[test]
+fn strings_end_where_serde_json_says_at_every_place() {
+    let schema = r#"{"properties":{"s":{"type":"string"}}}"#;
+    let mut decoder = Decoder::new(plan(schema, &native()));
+    let mut wanted = Vec::new();
+    for length in 0..26 {
+        for at in 0..=length {
+            for what in [
+                "\"", "\\\"", "\\\\", "\\n", "\\u00e9", "\u{1f}", "\u{20}", "\u{7f}", "\u{80}",
+                "\u{7ff}", "\u{ffff}", "😀", "!", "#", "[", "]",
+            ] {
+                let text =
+                    format!("{{\"s\":\"{}{what}{}\"}}", "a".repeat(at), "b".repeat(length - at));
+                let ours = decoder.append(text.as_bytes()).is_ok();
+                let theirs = serde_json::from_str::<Value>(&text);
+                assert_eq!(ours, theirs.is_ok(), "{text:?}");
+                wanted.extend(theirs.ok().map(|value| value["s"].as_str().unwrap().to_owned()));
+            }
+        }
+    }
+    let batch = decoder.finish();
+    let column = arrow::array::AsArray::as_string::<i32>(batch.column(0).as_ref());
+    assert_eq!(column.iter().flatten().collect::<Vec<_>>(), wanted);
+}
