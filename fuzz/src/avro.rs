@@ -41,6 +41,10 @@ const TYPES: &[&str] = &[
     r#"{"type":"record","name":"M","fields":[{"name":"i","type":"int"},{"name":"l","type":"long"},{"name":"f","type":"float"},{"name":"d","type":"double"},{"name":"b","type":"boolean"},{"name":"s","type":"string"},{"name":"y","type":"bytes"},{"name":"x","type":{"type":"fixed","name":"X","size":2}}]}"#,
 ];
 
+/// Bytes that two records may hold while their columns grow: both decoded, twice.
+const PEAK_MAX: usize = 4 * DECODED_MAX;
+const DECODED_MAX: usize = 1 << 22;
+
 struct Case {
     schema: Schema,
     /// By options.
@@ -75,7 +79,7 @@ fn case(field_type: &str) -> Case {
 fn options() -> Vec<Options> {
     // Few enough that a run is quick, and more than an honest input of a few kilobytes takes.
     let limits =
-        config::Limits { nodes: 100_000, decoded_bytes: 1 << 22, ..config::Limits::default() };
+        config::Limits { nodes: 100_000, decoded_bytes: DECODED_MAX, ..config::Limits::default() };
     let exact = Options { value: config::Value::default(), readers: vec![Reader::Native], limits };
     let mut all = exact.clone();
     all.readers = vec![Reader::Spark, Reader::Athena, Reader::Trino, Reader::Duckdb];
@@ -141,8 +145,8 @@ fn theirs(schema: &Schema, datum: &[u8]) -> Result<Value, String> {
 /// The row of a datum, or the code of its reject. A row does not depend on what was appended before.
 fn decoded(plan: &Arc<Plan>, datum: &[u8]) -> Result<RecordBatch, String> {
     let mut decoder = Decoder::new(plan.clone());
-    let first = decoder.append(datum);
-    let again = decoder.append(datum);
+    let (first, again) =
+        super::bounded(PEAK_MAX, || (decoder.append(datum), decoder.append(datum)));
     assert_eq!(first, again);
     assert_eq!(decoder.rows(), if first.is_ok() { 2 } else { 0 });
     let batch = decoder.finish();
