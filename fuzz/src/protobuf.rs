@@ -110,10 +110,11 @@ pub fn run(data: &[u8]) -> bool {
     let ours = row(&case.plan, body);
     let wire = mismatched(Some(&case.message), &mut { body }, (None, DEPTH_MAX));
     match (&ours, DynamicMessage::decode(case.message.clone(), body)) {
-        (Ok(ours), Ok(message)) => {
-            let again = row(&case.plan, &message.encode_to_vec());
-            assert_eq!(again.as_ref(), Ok(ours), "{message:?}");
+        (Ok(ours), Ok(message)) if wire == Some(false) => {
+            let again = message.encode_to_vec();
+            assert_eq!(row(&case.plan, &again).as_ref(), Ok(ours), "written again: {again:?}");
         }
+        (Ok(_), Ok(_)) => {}
         (Ok(_), Err(error)) => {
             assert_eq!(wire, Some(true), "taken, but: {error}");
         }

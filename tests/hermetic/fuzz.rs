@@ -9,7 +9,7 @@
 #[path = "../../fuzz/src/lib.rs"]
 pub mod targets;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use forebay::clock::{Seeded, System};
 use targets::{TARGETS, Target};
@@ -28,17 +28,24 @@ fn corpus(target: &Target) -> Vec<Vec<u8>> {
     files.iter().map(|file| std::fs::read(file).unwrap()).collect()
 }
 
+fn findings() -> PathBuf {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/fuzz-findings");
+    std::fs::create_dir_all(&dir).unwrap();
+    dir
+}
+
 /// Runs one input; a broken promise leaves the input behind.
 fn checked(target: &Target, input: &[u8], seed: u64) -> bool {
     let _ = targets::MEASURE.set(|work| crate::alloc::measured(work).1.peak);
+    if std::env::var_os("FOREBAY_FUZZ_KEEP").is_some() {
+        std::fs::write(findings().join(format!("last-{}", target.name)), input).unwrap();
+    }
     let run = || (target.run)(input);
     let broken = || {
-        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/fuzz-findings");
-        std::fs::create_dir_all(&dir).unwrap();
         let hash = input.iter().fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| {
             (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3)
         });
-        let file = dir.join(format!("{}-{hash:016x}", target.name));
+        let file = findings().join(format!("{}-{hash:016x}", target.name));
         std::fs::write(&file, input).unwrap();
         eprintln!("seed {seed}: {}: broken promise: {}", target.name, file.display());
     };
