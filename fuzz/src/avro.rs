@@ -11,6 +11,7 @@ use forebay::config::{self, Reader, Recursion, Unions};
 use forebay::decode::{Decoder, Options, Plan, avro::codes, codes as shared};
 use forebay::registry::{self, Language, compile};
 
+use super::cells::json;
 use super::oracle::{Oracle, names};
 
 pub const WORDS: &[&[u8]] = &[
@@ -40,9 +41,16 @@ const TYPES: &[&str] = &[
     r#"{"type":"record","name":"M","fields":[{"name":"i","type":"int"},{"name":"l","type":"long"},{"name":"f","type":"float"},{"name":"d","type":"double"},{"name":"b","type":"boolean"},{"name":"s","type":"string"},{"name":"y","type":"bytes"},{"name":"x","type":{"type":"fixed","name":"X","size":2}}]}"#,
 ];
 
+/// Bytes that two records may hold while their columns grow: both decoded, twice.
+const PEAK_MAX: usize = 4 * DECODED_MAX;
+const DECODED_MAX: usize = 1 << 22;
+
 struct Case {
     schema: Schema,
+    /// By options.
     plans: Vec<Arc<Plan>>,
+    /// The same, read onto the schema itself: another way to the same rows.
+    onto: Vec<Arc<Plan>>,
 }
 
 fn cases() -> &'static [Case] {
@@ -59,15 +67,19 @@ fn case(field_type: &str) -> Case {
         format!(r#"{{"type":"record","name":"R","fields":[{{"name":"f","type":{field_type}}}]}}"#);
     let registered: registry::Schema = compile::compile(1, Language::Avro, &json, &[]).unwrap();
     let plan = |options| Plan::compile(&registered, &[], &options).unwrap();
-    let plans = options().into_iter().map(plan).collect();
-    Case { schema: Schema::parse_str(&json).unwrap(), plans }
+    let onto = |options| Plan::compile_onto(&registered, &registered, &options).unwrap();
+    Case {
+        schema: Schema::parse_str(&json).unwrap(),
+        plans: options().into_iter().map(plan).collect(),
+        onto: options().into_iter().map(onto).collect(),
+    }
 }
 
 /// The first keeps every exact type; apache-avro's values are compared with its columns.
 fn options() -> Vec<Options> {
     // Few enough that a run is quick, and more than an honest input of a few kilobytes takes.
     let limits =
-        config::Limits { nodes: 100_000, decoded_bytes: 1 << 22, ..config::Limits::default() };
+        config::Limits { nodes: 100_000, decoded_bytes: DECODED_MAX, ..config::Limits::default() };
     let exact = Options { value: config::Value::default(), readers: vec![Reader::Native], limits };
     let mut all = exact.clone();
     all.readers = vec![Reader::Spark, Reader::Athena, Reader::Trino, Reader::Duckdb];
@@ -81,7 +93,15 @@ pub fn run(data: &[u8]) -> bool {
     let [pick, option, datum @ ..] = data else { return false };
     let case = &cases()[usize::from(*pick) % TYPES.len()];
     let exact = decoded(&case.plans[0], datum);
-    let other = decoded(&case.plans[1 + usize::from(*option) % 2], datum);
+    let option = 1 + usize::from(*option) % 2;
+    let other = decoded(&case.plans[option], datum);
+    for (plain, onto) in [(&exact, &case.onto[0]), (&other, &case.onto[option])] {
+        let said = |row: &Result<RecordBatch, String>| {
+            let row = row.as_ref();
+            row.map(|row| json(&StructArray::from(row.clone()), 0)).map_err(String::clone)
+        };
+        assert_eq!(said(&decoded(onto, datum)), said(plain), "read onto the schema itself");
+    }
     if let (Err(code), Ok(_)) = (&exact, &other) {
         // Other columns hold more: a time of day as a number, a long text as bytes.
         let wider = [shared::RANGE.id, codes::UUID.id, codes::DECIMAL.id, shared::TOO_LARGE.id];
@@ -125,8 +145,8 @@ fn theirs(schema: &Schema, datum: &[u8]) -> Result<Value, String> {
 /// The row of a datum, or the code of its reject. A row does not depend on what was appended before.
 fn decoded(plan: &Arc<Plan>, datum: &[u8]) -> Result<RecordBatch, String> {
     let mut decoder = Decoder::new(plan.clone());
-    let first = decoder.append(datum);
-    let again = decoder.append(datum);
+    let (first, again) =
+        super::bounded(PEAK_MAX, || (decoder.append(datum), decoder.append(datum)));
     assert_eq!(first, again);
     assert_eq!(decoder.rows(), if first.is_ok() { 2 } else { 0 });
     let batch = decoder.finish();
@@ -142,5 +162,5 @@ fn decoded(plan: &Arc<Plan>, datum: &[u8]) -> Result<RecordBatch, String> {
 
 /// NaN is not equal to itself.
 fn has_nan(column: &dyn arrow::array::Array) -> bool {
-    super::cells::json(column, 0).to_string().contains("NaN")
+    json(column, 0).to_string().contains("NaN")
 }

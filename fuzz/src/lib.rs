@@ -28,3 +28,20 @@ pub static TARGETS: &[Target] = &[
     Target { name: "avro", run: avro::run, words: avro::WORDS },
     Target { name: "schema_text", run: schema_text::run, words: schema_text::WORDS },
 ];
+
+/// Does work and says the most bytes it held at once; set where the allocator counts.
+pub static MEASURE: std::sync::OnceLock<fn(&mut dyn FnMut()) -> usize> = std::sync::OnceLock::new();
+
+/// Does `work` of the code under test, which may hold `bytes_max` at once.
+fn bounded<T>(bytes_max: usize, work: impl FnOnce() -> T) -> T {
+    let (mut work, mut done) = (Some(work), None);
+    let mut run = || done = work.take().map(|work| work());
+    match MEASURE.get() {
+        Some(measure) => {
+            let peak = measure(&mut run);
+            assert!(peak <= bytes_max, "{peak} bytes at once, at most {bytes_max} required");
+        }
+        None => run(),
+    }
+    done.unwrap()
+}
