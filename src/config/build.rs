@@ -113,6 +113,27 @@ fn value(v: &mut Values<'_>) -> Value {
             .choice("value.unions", &[("struct", Unions::Struct), ("json", Unions::Json)])
             .unwrap_or(is.unions),
         truncate_timestamps: v.flag("value.truncate_timestamps").unwrap_or(is.truncate_timestamps),
+        timestamps: v
+            .choice(
+                "value.timestamps",
+                &[("ms", TimestampUnit::Ms), ("us", TimestampUnit::Us), ("ns", TimestampUnit::Ns)],
+            )
+            .unwrap_or(is.timestamps),
+        binary: v
+            .texts("value.binary")
+            .unwrap_or_default()
+            .into_iter()
+            .map(|path| path.text)
+            .collect(),
+        unknown_fields: v
+            .choice(
+                "value.unknown_fields",
+                &[("drop", UnknownFields::Drop), ("keep", UnknownFields::Keep)],
+            )
+            .unwrap_or(is.unknown_fields),
+        field_ids: v
+            .choice("value.field_ids", &[("none", FieldIds::None), ("source", FieldIds::Source)])
+            .unwrap_or(is.field_ids),
     }
 }
 

@@ -196,6 +196,12 @@ pub struct Value {
     pub unions: Unions,
     /// Timestamps finer than the column: reject the record, or cut the digits off.
     pub truncate_timestamps: bool,
+    /// Unit of `google.protobuf.Timestamp` columns.
+    pub timestamps: TimestampUnit,
+    /// Paths of Protobuf `string` fields that are kept as bytes, whatever they hold.
+    pub binary: Vec<String>,
+    pub unknown_fields: UnknownFields,
+    pub field_ids: FieldIds,
 }
 
 impl Default for Value {
@@ -209,6 +215,10 @@ impl Default for Value {
             recursion: Recursion::Json,
             unions: Unions::Struct,
             truncate_timestamps: true,
+            timestamps: TimestampUnit::Us,
+            binary: Vec::new(),
+            unknown_fields: UnknownFields::Drop,
+            field_ids: FieldIds::None,
         }
     }
 }
@@ -251,6 +261,28 @@ pub enum Recursion {
 pub enum Unions {
     Struct,
     Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TimestampUnit {
+    Ms,
+    Us,
+    Ns,
+}
+/// Protobuf fields that a record has and its schema has not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnknownFields {
+    /// Counted, and left out of the files.
+    Drop,
+    /// Counted, and kept in the column `_unknown`.
+    Keep,
+}
+/// What Parquet's field ids are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FieldIds {
+    None,
+    /// Protobuf field numbers.
+    Source,
 }
 
 /// One item of `partition_by`.
