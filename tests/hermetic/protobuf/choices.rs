@@ -1,15 +1,20 @@
 //! What options change in the columns, and the corners of the mapping that no option touches. Bytes are
 //! written out by hand from the encoding's specification.
 
+use std::sync::Arc;
+
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{
     DataType, Int32Type, Int64Type, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType,
     TimestampNanosecondType,
 };
 use forebay::config::{FieldIds, Reader, TimestampUnit, UnknownFields};
-use forebay::decode::{Decoder, Options};
+use forebay::decode::{Decoder, Options, Plan};
+use forebay::registry::Language;
+use forebay::registry::compile::compile;
+use forebay::registry::encode::Encoder;
 
-use super::{compile, options, plan, proto2, proto3};
+use super::{compile as descriptors, options, plan, proto2, proto3};
 
 fn rows(
     file: &prost_reflect::FileDescriptor,
@@ -26,7 +31,7 @@ fn rows(
 }
 
 fn moments() -> prost_reflect::FileDescriptor {
-    compile(&[(
+    descriptors(&[(
         "t.proto",
         "syntax = \"proto3\"; package t; import \"google/protobuf/timestamp.proto\";
          message M { google.protobuf.Timestamp at = 1; }",
@@ -257,7 +262,7 @@ fn maps_keep_the_last_of_equal_keys_and_hold_maps() {
 
 #[test]
 fn any_keeps_its_url_and_bytes_and_nested_any_is_not_opened() {
-    let file = compile(&[(
+    let file = descriptors(&[(
         "t.proto",
         "syntax = \"proto3\"; package t; import \"google/protobuf/any.proto\";
          message M { google.protobuf.Any any = 1; repeated google.protobuf.Any all = 2; }",
@@ -268,4 +273,45 @@ fn any_keeps_its_url_and_bytes_and_nested_any_is_not_opened() {
     assert_eq!(any.column(0).as_string::<i32>().value(0), "u/");
     assert_eq!(any.column(1).as_binary::<i32>().value(0), [0x0a, 0xff]);
     assert_eq!(batch.column(1).as_list::<i32>().value(0).len(), 1);
+}
+
+#[test]
+fn delimited_fields_of_an_edition_are_written_and_read_as_groups() {
+    let text = "edition = \"2023\"; package t; option features.message_encoding = DELIMITED;
+        message M { S s = 1; repeated S l = 2; map<int32, S> m = 3; message S { int32 x = 1; M deep = 2; } }";
+    let schema = compile(1, Language::Protobuf, text, &[]).unwrap();
+    let plan = Plan::compile(&schema, &[0], &options()).unwrap();
+    let encoder = Encoder::new(Arc::new(schema), None).unwrap();
+    let value = serde_json::json!({ "s": { "x": 5, "deep": { "s": { "x": 6 } } }, "l": [{}, { "x": 7 }], "m": { "1": { "x": 8 } } });
+    let mut body = Vec::new();
+    encoder.body(&value, &mut body).unwrap();
+    let want = [
+        // s: group 1 { x: 5, deep: group 2 { s: group 1 { x: 6 } } }
+        &[0x0b, 0x08, 5, 0x13, 0x0b, 0x08, 6, 0x0c, 0x14, 0x0c][..],
+        &[0x13, 0x14, 0x13, 0x08, 7, 0x14],
+        // Entries of maps, and their values, keep their lengths.
+        &[0x1a, 6, 0x08, 1, 0x12, 2, 0x08, 8],
+    ]
+    .concat();
+    assert_eq!(body, want);
+    let mut decoder = Decoder::new(plan);
+    decoder.append(&body).unwrap();
+    let batch = decoder.finish();
+    let s = batch.column(0).as_struct();
+    assert_eq!(s.column(0).as_primitive::<Int32Type>().value(0), 5);
+    assert_eq!(s.column(1).as_string::<i32>().value(0), r#"{"s":{"x":6}}"#);
+    assert_eq!(batch.column(1).as_list::<i32>().value(0).len(), 2);
+    let values = batch.column(2).as_map().values().as_struct().column(0).clone();
+    assert_eq!(values.as_primitive::<Int32Type>().value(0), 8);
+}
+
+#[test]
+fn plan_says_what_its_schema_was_forgiven() {
+    let text = "syntax = \"proto3\"; import \"gone.proto\"; message M { int32 a = 1 [(acme.pii) = true]; }";
+    let schema = compile(1, Language::Protobuf, text, &[]).unwrap();
+    let plan = Plan::compile(&schema, &[0], &options()).unwrap();
+    assert_eq!(
+        plan.notes,
+        ["schema: option `(acme.pii)` not read", "schema: import `gone.proto` not found"]
+    );
 }
