@@ -186,6 +186,20 @@ fn unknown_fields_are_kept_where_the_option_says_so() {
 }
 
 #[test]
+fn unknown_fields_inside_json_text_are_counted_once_however_the_message_comes() {
+    let file = proto3("message M { int32 a = 1; M m = 2; }");
+    let mut decoder = Decoder::new(plan(&file, &options()));
+    // m { 9: 1, m { 9: 1 } }, and then the same again: four in all.
+    let part = [0x12, 6, 0x48, 1, 0x12, 2, 0x48, 1];
+    decoder.append(&part).unwrap();
+    assert_eq!(decoder.take_unknown_fields(), 2);
+    decoder.append(&[part, part].concat()).unwrap();
+    assert_eq!(decoder.take_unknown_fields(), 4);
+    decoder.append(&part).unwrap();
+    assert_eq!(decoder.take_unknown_fields(), 2);
+}
+
+#[test]
 fn field_numbers_are_parquet_ids_where_the_option_says_so() {
     let file = proto3(
         "message M { int32 a = 7; S s = 9; repeated int32 l = 11; } message S { int32 x = 3; }",

@@ -10,6 +10,7 @@ use prost_reflect::prost::Message;
 use prost_reflect::{DynamicMessage, Kind, MapKey, MessageDescriptor, SerializeOptions, Value};
 use serde_json::json;
 
+use super::conformance::unknown_fields;
 use super::generate::{as_edition, message, respell, schema};
 use super::{compile, options, render, try_plan};
 
@@ -196,6 +197,10 @@ fn one_schema(seed: u64) -> Option<u64> {
             body = respell(&mut random, &descriptor, &body);
         }
         decoder.append(&body).unwrap_or_else(|e| panic!("seed {seed}: {e}\n{text}\n{body:02x?}"));
+        // prost-reflect forgets what another value took the place of.
+        let (unknown, known_to) =
+            (decoder.take_unknown_fields(), unknown_fields(&descriptor, &body));
+        assert!(unknown >= known_to, "seed {seed}: {unknown} unknown, {known_to} required\n{text}");
         bodies.push(body);
     }
     let mut rows = decoder.finish();
