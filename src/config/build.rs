@@ -149,6 +149,27 @@ fn value(v: &mut Values<'_>) -> Value {
         unwrap: v
             .choice("value.unwrap", &[("none", Unwrap::None), ("debezium", Unwrap::Debezium)])
             .unwrap_or(is.unwrap),
+        timestamps: v
+            .choice(
+                "value.timestamps",
+                &[("ms", TimestampUnit::Ms), ("us", TimestampUnit::Us), ("ns", TimestampUnit::Ns)],
+            )
+            .unwrap_or(is.timestamps),
+        binary: v
+            .texts("value.binary")
+            .unwrap_or_default()
+            .into_iter()
+            .map(|path| path.text)
+            .collect(),
+        unknown_fields: v
+            .choice(
+                "value.unknown_fields",
+                &[("drop", UnknownFields::Drop), ("keep", UnknownFields::Keep)],
+            )
+            .unwrap_or(is.unknown_fields),
+        field_ids: v
+            .choice("value.field_ids", &[("none", FieldIds::None), ("source", FieldIds::Source)])
+            .unwrap_or(is.field_ids),
     }
 }
 

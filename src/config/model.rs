@@ -212,6 +212,12 @@ pub struct Value {
     pub truncate_timestamps: bool,
     /// Envelopes that are taken off.
     pub unwrap: Unwrap,
+    /// Unit of `google.protobuf.Timestamp` columns.
+    pub timestamps: TimestampUnit,
+    /// Paths of Protobuf `string` fields that are kept as bytes, whatever they hold.
+    pub binary: Vec<String>,
+    pub unknown_fields: UnknownFields,
+    pub field_ids: FieldIds,
 }
 
 impl Default for Value {
@@ -228,6 +234,10 @@ impl Default for Value {
             unions: Unions::Struct,
             truncate_timestamps: true,
             unwrap: Unwrap::None,
+            timestamps: TimestampUnit::Us,
+            binary: Vec::new(),
+            unknown_fields: UnknownFields::Drop,
+            field_ids: FieldIds::None,
         }
     }
 }
@@ -328,6 +338,28 @@ pub enum Metadata {
     TimestampType,
     Headers,
     SchemaId,
+}
+/// Unit of Protobuf's `Timestamp`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TimestampUnit {
+    Ms,
+    Us,
+    Ns,
+}
+/// Protobuf fields that a record has and its schema has not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnknownFields {
+    /// Counted, and left out of the files.
+    Drop,
+    /// Counted, and kept in the column `_unknown`.
+    Keep,
+}
+/// What Parquet's field ids are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FieldIds {
+    None,
+    /// Protobuf field numbers.
+    Source,
 }
 
 /// One item of `partition_by`.

@@ -221,10 +221,15 @@ fn too_short(bytes: &[u8], required: usize) -> Box<Reject> {
 
 type Read<'a> = Result<(i64, &'a [u8]), Box<Reject>>;
 
+#[inline]
 fn indexes(
     bytes: &[u8],
-    read: fn(&[u8]) -> Read<'_>,
+    read: impl Fn(&[u8]) -> Read<'_>,
 ) -> Result<(MessageIndexes, &[u8]), Box<Reject>> {
+    // Nearly every record: the first message of its file.
+    if let [0, rest @ ..] = bytes {
+        return Ok((SmallVec::from_slice(&[0]), rest));
+    }
     let (count, mut rest) = read(bytes)?;
     if count == 0 {
         return Ok((SmallVec::from_slice(&[0]), rest));

@@ -6,7 +6,7 @@ mod pending;
 use parts::Part;
 use pending::Pending;
 
-use super::plan::{Kind, NONE, Op, Program, Table};
+use super::plan::{Kept, Kind, NONE, Op, Program, Table};
 use super::special;
 use super::wire::{self, Outcome};
 use crate::decode::columns::{Columns, Meter, Slot};
@@ -133,7 +133,7 @@ impl Run<'_> {
                     _ => match table.find(tag >> 3) {
                         Some(index) => index,
                         None => {
-                            if let Err(failure) = self.unknown(buf, tag, depth) {
+                            if let Err(failure) = self.unknown(table, buf, tag, depth) {
                                 return Err(failure.inside(&format!("#{}", tag >> 3), place));
                             }
                             continue;
@@ -146,7 +146,7 @@ impl Run<'_> {
             let done = if op.tag == tag {
                 self.field(op, buf, row, depth)
             } else {
-                self.other_wire(op, tag, buf, row, depth)
+                self.other_wire(table, op, tag, buf, row, depth)
             };
             if let Err(failure) = done {
                 return Err(failure.inside(&table.names[index], place));
@@ -181,6 +181,7 @@ impl Run<'_> {
     #[inline(never)]
     fn other_wire(
         &mut self,
+        table: &Table,
         op: &Op,
         tag: u32,
         buf: &mut &[u8],
@@ -200,13 +201,38 @@ impl Run<'_> {
         if op.kind == Kind::Dropped {
             return wire::skip(buf, tag, depth, self.program.depth);
         }
-        self.unknown(buf, tag, depth)
+        self.unknown(table, buf, tag, depth)
     }
 
     #[inline(never)]
-    pub(super) fn unknown(&mut self, buf: &mut &[u8], tag: u32, depth: u32) -> Outcome<()> {
+    fn unknown(&mut self, table: &Table, buf: &mut &[u8], tag: u32, depth: u32) -> Outcome<()> {
+        let before = *buf;
+        self.count_unknown(buf, tag, depth)?;
+        match &self.program.kept {
+            Some(kept) => self.keep(kept, &table.path, tag, &before[..before.len() - buf.len()]),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn count_unknown(&mut self, buf: &mut &[u8], tag: u32, depth: u32) -> Outcome<()> {
         self.state.unknown += 1;
         wire::skip(buf, tag, depth, self.program.depth)
+    }
+
+    /// Writes an unknown field as it came, its tag before it, to the list of the row.
+    #[cold]
+    fn keep(&mut self, kept: &Kept, path: &str, tag: u32, value: &[u8]) -> Outcome<()> {
+        self.meter.node(kept.width)?;
+        self.meter.bytes(path.len())?;
+        let row = self.columns.rows();
+        let item = self.columns.lists[kept.list as usize].push(row)?;
+        self.columns.groups[kept.group as usize].set(item);
+        self.columns.texts[kept.path as usize].set(item, path.as_bytes())?;
+        let scratch = &mut self.state.scratch;
+        scratch.clear();
+        prost::encoding::encode_varint(u64::from(tag), scratch);
+        scratch.extend_from_slice(value);
+        Ok(self.columns.texts[kept.bytes as usize].set(item, scratch)?)
     }
 
     /// A member of a oneof came: the one set before, if another, is not there any more.

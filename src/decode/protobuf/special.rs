@@ -7,6 +7,7 @@ use arrow::datatypes::i256;
 use super::plan::{DecimalType, Op};
 use super::run::Run;
 use super::wire::{self, Failure, Outcome};
+use crate::config::TimestampUnit;
 use crate::decode::codes;
 
 /// 0001-01-01T00:00:00Z and 9999-12-31T23:59:59Z, as `google.protobuf.Timestamp` bounds itself.
@@ -34,7 +35,7 @@ fn numbers<const N: usize>(
         let tag = wire::tag(&mut buf)?;
         match (values.get_mut((tag >> 3).wrapping_sub(1) as usize), tag & 7) {
             (Some(value), wire::VARINT) => *value = wire::varint(&mut buf)? as i64,
-            _ => run.unknown(&mut buf, tag, depth)?,
+            _ => run.count_unknown(&mut buf, tag, depth)?,
         }
     }
     Ok(values)
@@ -49,9 +50,13 @@ impl Run<'_> {
         depth: u32,
     ) -> Outcome<()> {
         let before = self.unfinished(slot, row).map(|[seconds, nanos, ..]| [seconds, nanos]);
-        let before = before.unwrap_or_else(|| {
-            let before = self.columns.i64s[slot].get(row).unwrap_or(0);
-            [before.div_euclid(1_000_000), before.rem_euclid(1_000_000) * 1_000]
+        let before = before.unwrap_or_else(|| match self.columns.i64s[slot].get(row) {
+            Some(before) => {
+                let second = NANOS / nanos_in(self.program.unit);
+                let nanos = before.rem_euclid(second) * nanos_in(self.program.unit);
+                [before.div_euclid(second), nanos]
+            }
+            None => [0, 0],
         });
         let [seconds, nanos] = numbers(self, body, before, depth)?;
         let values = [seconds, i64::from(nanos as i32), 0, 0];
@@ -120,8 +125,13 @@ impl Run<'_> {
         match moment {
             Moment::Timestamp => {
                 check_timestamp(a, b)?;
-                let micros = self.micros(b, "timestamp")?;
-                self.columns.i64s[slot].set(row, a * 1_000_000 + micros);
+                // With the divisor known, a division is none.
+                let value = match self.program.unit {
+                    TimestampUnit::Us => self.in_unit::<1_000>(a, b),
+                    TimestampUnit::Ms => self.in_unit::<1_000_000>(a, b),
+                    TimestampUnit::Ns => self.in_unit::<1>(a, b),
+                };
+                self.columns.i64s[slot].set(row, value?);
             }
             Moment::Duration => {
                 check_duration(a, b)?;
@@ -145,6 +155,22 @@ impl Run<'_> {
         }
         self.forget_part(slot, row);
         Ok(())
+    }
+
+    /// A timestamp in units of so many nanoseconds. `nanos` are not negative.
+    #[inline(always)]
+    fn in_unit<const UNIT: i64>(&self, seconds: i64, nanos: i64) -> Outcome<i64> {
+        if nanos % UNIT != 0 && !self.program.truncate {
+            return Err(out_of_range(format!(
+                "timestamp with `{nanos}` ns: whole multiples of {UNIT} ns required; set `value.truncate_timestamps` to cut finer digits off"
+            )));
+        }
+        let value = seconds.checked_mul(NANOS / UNIT).and_then(|s| s.checked_add(nanos / UNIT));
+        value.ok_or_else(|| {
+            out_of_range(format!(
+                "timestamp of `{seconds}` s: years 1678 to 2261 required by `value.timestamps: ns`"
+            ))
+        })
     }
 
     fn micros(&self, nanos: i64, what: &str) -> Outcome<i64> {
@@ -172,7 +198,7 @@ impl Run<'_> {
                 // The precision says nothing that the digits do not.
                 0x10 => drop(wire::varint(&mut body)?),
                 0x18 => scale = wire::varint(&mut body)? as i32,
-                tag => self.unknown(&mut body, tag, depth)?,
+                tag => self.count_unknown(&mut body, tag, depth)?,
             }
         }
         let value = big_endian(unscaled)?;
@@ -193,6 +219,14 @@ impl Run<'_> {
             }
         }
         Ok(())
+    }
+}
+
+fn nanos_in(unit: TimestampUnit) -> i64 {
+    match unit {
+        TimestampUnit::Ms => 1_000_000,
+        TimestampUnit::Us => 1_000,
+        TimestampUnit::Ns => 1,
     }
 }
 

@@ -90,10 +90,51 @@ pub(super) fn translate(
     types: &Types,
     facts: &mut Facts,
 ) -> Result<(), Fault> {
+    rewrite(file, DEFAULTS, types, facts)?;
+    // Features of enum values, ranges, services and methods: none of them matters here.
+    super::lenient::visit(file, &mut |options| options.retain(|option| !is_feature(option)));
+    facts.editions.insert(file.name().to_owned());
+    Ok(())
+}
+
+/// Gives fields whose names differ only by case and underscores JSON names of their own, and takes them
+/// out of proto3, which has none such. `protoc` has refused them, and not, over the years. Says of which
+/// messages.
+pub(super) fn part_twins(
+    file: &mut FileDescriptorProto,
+    types: &Types,
+    facts: &mut Facts,
+) -> Result<Vec<String>, Fault> {
+    let mut found = Vec::new();
+    file.message_type.iter_mut().for_each(|message| name_twins(message, &mut found));
+    if !found.is_empty() && file.syntax() == "proto3" {
+        rewrite(file, Features { presence: Presence::Implicit, ..DEFAULTS }, types, facts)?;
+    }
+    Ok(found)
+}
+
+fn name_twins(message: &mut DescriptorProto, found: &mut Vec<String>) {
+    let fold = |name: &str| name.replace('_', "").to_ascii_lowercase();
+    let mut seen = HashSet::new();
+    if !message.field.iter().all(|field| seen.insert(fold(field.name()))) {
+        message.field.iter_mut().for_each(|field| field.json_name.clone_from(&field.name));
+        found.push(message.name().to_owned());
+    }
+    message.nested_type.iter_mut().for_each(|nested| name_twins(nested, found));
+}
+
+/// Writes out what the features mean, starting from `base`.
+fn rewrite(
+    file: &mut FileDescriptorProto,
+    base: Features,
+    types: &Types,
+    facts: &mut Facts,
+) -> Result<(), Fault> {
     let name = file.name().to_owned();
-    let mut translator = Translator { file: name.clone(), types, facts };
+    let edition = base == DEFAULTS;
+    let mut translator = Translator { file: name.clone(), edition, types, facts };
     let options = file.options.as_mut().map(|options| &mut options.uninterpreted_option);
-    let features = translator.take(DEFAULTS, options, &name)?;
+    let features = translator.take(base, options, &name)?;
     file.syntax = Some("proto2".to_owned());
     let scope = file.package().to_owned();
     for message in &mut file.message_type {
@@ -106,14 +147,13 @@ pub(super) fn translate(
     for field in &mut file.extension {
         translator.field(field, features, &scope, true)?;
     }
-    // Features of enum values, ranges, services and methods: none of them matters here.
-    super::lenient::visit(file, &mut |options| options.retain(|option| !is_feature(option)));
-    facts.editions.insert(name);
     Ok(())
 }
 
 struct Translator<'a> {
     file: String,
+    /// False for proto3.
+    edition: bool,
     types: &'a Types,
     facts: &'a mut Facts,
 }
@@ -170,7 +210,7 @@ impl Translator<'_> {
         extension: bool,
     ) -> Result<(), Fault> {
         let full_name = join(scope, field.name());
-        if field.proto3_optional() {
+        if self.edition && field.proto3_optional() {
             return Err(Fault::new(
                 &BAD,
                 format!(

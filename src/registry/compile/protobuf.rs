@@ -35,7 +35,7 @@ pub(super) fn compile(text: &str, references: &[Reference]) -> Result<ProtobufFi
             format!("protobuf schema: `{name}` has an option nested over 64 levels"),
         ));
     }
-    let facts = translate(&mut files)?;
+    let mut facts = translate(&mut files)?;
     let strict = match pool(&main, Files { files: files.clone(), forgiven: None }) {
         Ok(file) => return Ok(ProtobufFile { file, facts, forgiven: Vec::new() }),
         Err(error) => error,
@@ -44,6 +44,15 @@ pub(super) fn compile(text: &str, references: &[Reference]) -> Result<ProtobufFi
         return Err(fault(&strict));
     }
     let mut forgiven = lenient::relax(&mut files);
+    let types = types(&mut files);
+    for source in files.values_mut() {
+        if let Source::Descriptor(file) = source {
+            let twins = edition::part_twins(file, &types, &mut facts)?;
+            forgiven.extend(twins.iter().map(|message| {
+                format!("fields of `{message}` whose names differ only by case or underscores")
+            }));
+        }
+    }
     let missing = Arc::new(Mutex::new(BTreeSet::new()));
     // Where leniency does not help, the strict reading has the better explanation.
     let file = pool(&main, Files { files, forgiven: Some(missing.clone()) })
@@ -60,18 +69,7 @@ fn translate(files: &mut HashMap<String, Source>) -> Result<Facts, Fault> {
     if !files.values().any(|source| matches!(source, Source::Edition(..))) {
         return Ok(facts);
     }
-    let all = Files { files: std::mem::take(files), forgiven: None };
-    let mut types = edition::Types::new();
-    let mut seen: HashSet<String> = all.files.keys().cloned().collect();
-    let mut todo: Vec<String> = seen.iter().cloned().collect();
-    while let Some(name) = todo.pop() {
-        // What cannot be read is reported when it is opened.
-        let Ok(file) = all.parse(&name) else { continue };
-        let file = FileDescriptorProto::from(file);
-        edition::declare(&file, &mut types);
-        todo.extend(file.dependency.into_iter().filter(|import| seen.insert(import.clone())));
-    }
-    *files = all.files;
+    let types = types(files);
     for source in files.values_mut() {
         if let Source::Edition(file, bytes) = source {
             let mut file = std::mem::take(file);
@@ -86,6 +84,23 @@ fn translate(files: &mut HashMap<String, Source>) -> Result<Facts, Fault> {
         }
     }
     Ok(facts)
+}
+
+/// The types of these files, and of those that come with the program and are imported.
+fn types(files: &mut HashMap<String, Source>) -> edition::Types {
+    let all = Files { files: std::mem::take(files), forgiven: None };
+    let mut types = edition::Types::new();
+    let mut seen: HashSet<String> = all.files.keys().cloned().collect();
+    let mut todo: Vec<String> = seen.iter().cloned().collect();
+    while let Some(name) = todo.pop() {
+        // What cannot be read is reported when it is opened.
+        let Ok(file) = all.parse(&name) else { continue };
+        let file = FileDescriptorProto::from(file);
+        edition::declare(&file, &mut types);
+        todo.extend(file.dependency.into_iter().filter(|import| seen.insert(import.clone())));
+    }
+    *files = all.files;
+    types
 }
 
 /// What a file imports, in order, files that come with every compiler left out.

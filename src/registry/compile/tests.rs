@@ -240,6 +240,29 @@ fn protobuf_edition_as_a_serialized_descriptor_reads_the_same() {
 }
 
 #[test]
+fn protobuf_names_that_differ_by_case_only_are_two_fields() {
+    let text = "syntax = \"proto3\"; package p; message M {
+        int32 a = 1; int32 A = 2; optional int32 user_id = 3; E userId = 4; repeated E es = 5; M m = 6; oneof o { bool b = 7; } }
+        enum E { ZERO = 0; }";
+    let file = protobuf(text, &[]).unwrap();
+    assert_eq!(file.forgiven, ["fields of `M` whose names differ only by case or underscores"]);
+    let is = |label: &str, packed, implicit| (label.to_owned(), false, packed, implicit);
+    for (name, want) in [
+        ("p.M.a", is("Optional", false, true)),
+        ("p.M.A", is("Optional", false, true)),
+        ("p.M.user_id", is("Optional", false, false)),
+        ("p.M.userId", is("Optional", false, true)),
+        ("p.M.es", is("Repeated", true, false)),
+        ("p.M.m", is("Optional", false, false)),
+        ("p.M.b", is("Optional", false, false)),
+    ] {
+        assert_eq!(looks(&file, name), want, "{name}");
+    }
+    let message = file.messages().next().unwrap();
+    assert_eq!(message.oneofs().filter(|oneof| !oneof.is_synthetic()).count(), 1);
+}
+
+#[test]
 fn protobuf_schema_says_what_it_was_forgiven() {
     let text = "syntax = \"proto3\"; import \"gone.proto\"; option (acme.owner) = \"x\";
         message M { int32 a = 1 [(acme.rule).min = 1]; }";

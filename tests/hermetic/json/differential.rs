@@ -95,7 +95,9 @@ fn check(seed: u64) -> (usize, usize) {
     let mut batch = decoder.finish();
     assert_eq!(batch.num_rows(), rows.len());
     // Parquet's reader gives names of its own to what is inside lists; the values are what counts.
-    if seed.is_multiple_of(8) && !batch.schema().fields().iter().any(|f| holds_null_type(f.data_type())) {
+    if seed.is_multiple_of(8)
+        && !batch.schema().fields().iter().any(|f| holds_null_type(f.data_type()))
+    {
         batch = through_parquet(&batch);
     }
     let columns = StructArray::from(batch);

@@ -126,7 +126,7 @@ fn conformance_cases_decode_as_the_suite_says() {
 }
 
 /// Fields that another decoder does not know either, at every level.
-fn unknown_fields(descriptor: &MessageDescriptor, body: &[u8]) -> u64 {
+pub fn unknown_fields(descriptor: &MessageDescriptor, body: &[u8]) -> u64 {
     fn of_value(value: &prost_reflect::Value) -> u64 {
         match value {
             prost_reflect::Value::Message(message) => of(message),

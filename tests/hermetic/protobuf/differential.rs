@@ -3,13 +3,15 @@
 use arrow::array::RecordBatch;
 use forebay::clock::Seeded;
 use forebay::config::{Reader, Unsigned};
-use forebay::decode::Decoder;
+use forebay::decode::{Decoder, Plan};
+use forebay::registry::Language;
 use prost_reflect::ReflectMessage;
 use prost_reflect::prost::Message;
 use prost_reflect::{DynamicMessage, Kind, MapKey, MessageDescriptor, SerializeOptions, Value};
 use serde_json::json;
 
-use super::generate::{message, respell, schema};
+use super::conformance::unknown_fields;
+use super::generate::{as_edition, message, respell, schema};
 use super::{compile, options, render, try_plan};
 
 /// The bytes of a message with its fields in random order, some of them twice.
@@ -147,6 +149,26 @@ fn random_records_of_random_schemas_decode_as_prost_reflect_decodes_them() {
     assert!(without * 5 < schemas, "{without} of {schemas} schemas have no columns");
 }
 
+#[test]
+fn random_schemas_written_as_an_edition_make_the_same_columns() {
+    let compiled = |text: &str| {
+        let schema = forebay::registry::compile::compile(1, Language::Protobuf, text, &[]);
+        let schema = schema.unwrap_or_else(|fault| panic!("{fault}\n{text}"));
+        Plan::compile(&schema, &[0], &options()).map_err(|fault| fault.code.id)
+    };
+    let mut compared = 0;
+    for seed in SEED..SEED + 600 {
+        let text = schema(&mut Seeded::new(seed));
+        let Some(edition) = as_edition(&text) else { continue };
+        match (compiled(&text), compiled(&edition)) {
+            (Ok(a), Ok(b)) => assert_eq!(a.schema, b.schema, "seed {seed}\n{text}\n{edition}"),
+            (a, b) => assert_eq!(a.err(), b.err(), "seed {seed}\n{text}\n{edition}"),
+        }
+        compared += 1;
+    }
+    assert!(compared > 300, "{compared}");
+}
+
 /// Rows compared; none if the schema makes no table.
 fn one_schema(seed: u64) -> Option<u64> {
     let mut random = Seeded::new(seed);
@@ -175,6 +197,10 @@ fn one_schema(seed: u64) -> Option<u64> {
             body = respell(&mut random, &descriptor, &body);
         }
         decoder.append(&body).unwrap_or_else(|e| panic!("seed {seed}: {e}\n{text}\n{body:02x?}"));
+        // prost-reflect forgets what another value took the place of.
+        let (unknown, known_to) =
+            (decoder.take_unknown_fields(), unknown_fields(&descriptor, &body));
+        assert!(unknown >= known_to, "seed {seed}: {unknown} unknown, {known_to} required\n{text}");
         bodies.push(body);
     }
     let mut rows = decoder.finish();

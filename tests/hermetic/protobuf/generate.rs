@@ -87,6 +87,50 @@ pub fn schema(random: &mut Seeded) -> String {
     out + &body
 }
 
+/// The same file as edition 2023, written with features; none if it has groups, whose messages stand
+/// elsewhere there.
+pub fn as_edition(text: &str) -> Option<String> {
+    if text.contains(" group ") {
+        return None;
+    }
+    let proto2 = text.starts_with("syntax = \"proto2\"");
+    let mut out = String::from("edition = \"2023\";\n");
+    for line in text.lines().skip(1) {
+        let mut line = line.to_owned();
+        let feature = match (proto2, line.split(' ').next().unwrap_or_default()) {
+            (true, "required") => "features.field_presence = LEGACY_REQUIRED",
+            (false, "optional") => "features.field_presence = EXPLICIT",
+            _ => "",
+        };
+        for label in ["optional ", "required "] {
+            line = line.strip_prefix(label).unwrap_or(&line).to_owned();
+        }
+        for (packed, encoding) in [("true", "PACKED"), ("false", "EXPANDED")] {
+            line = line.replace(
+                &format!("packed = {packed}"),
+                &format!("features.repeated_field_encoding = {encoding}"),
+            );
+        }
+        if !feature.is_empty() {
+            line = match line.strip_suffix("];") {
+                Some(head) => format!("{head}, {feature}];"),
+                None => format!("{} [{feature}];", line.trim_end_matches(';')),
+            };
+        }
+        out += &line;
+        out.push('\n');
+        if line.starts_with("package") {
+            out += match proto2 {
+                true => {
+                    "option features.repeated_field_encoding = EXPANDED; option features.enum_type = CLOSED;\n"
+                }
+                false => "option features.field_presence = IMPLICIT;\n",
+            };
+        }
+    }
+    Some(out)
+}
+
 struct Maker<'a> {
     random: &'a mut Seeded,
     proto2: bool,
