@@ -110,7 +110,7 @@ pub struct Args {
     /// Project the rows onto this schema
     #[arg(long, value_name = "FILE")]
     target: Option<PathBuf>,
-    /// Write the rows as one Parquet file, all columns in it; rejects go to standard error
+    /// Write the rows as one Parquet file (replacing it), all columns in it; rejects go to standard error
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// How results are printed: JSON, one object a line, or text
