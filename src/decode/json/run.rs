@@ -11,7 +11,7 @@ use super::codes;
 use super::failure::{Failure, Read};
 use super::step::{Items, Node, ObjectInto, Pairs, Slot, Step, Table};
 use super::token::{Bad, Cursor};
-use crate::decode::columns::{Columns, Full, Meter};
+use crate::decode::columns::{Column, Columns, Full, Meter};
 use crate::error::Reject;
 
 /// The state of one record.
@@ -151,7 +151,7 @@ impl<'r> Run<'r> {
                     let slot = &table.fields[index];
                     link = base + index;
                     if std::mem::replace(&mut self.state.stamps[link], epoch) == epoch {
-                        self.again(slot, row);
+                        self.again(slot.column.as_ref(), row)?;
                     } else {
                         required += u32::from(slot.required);
                     }
@@ -221,12 +221,13 @@ impl<'r> Run<'r> {
         self.value(&slot.node, row)
     }
 
-    /// The key came before: the last one counts.
+    /// The key came before: the last one counts. Cutting looks at every column below, so it is paid for.
     #[cold]
-    fn again(&mut self, slot: &Slot, row: usize) {
-        if let Some(column) = &slot.column {
-            self.columns.cut(column, row);
-        }
+    fn again(&mut self, column: Option<&Column>, row: usize) -> Read<()> {
+        let Some(column) = column else { return Ok(()) };
+        self.meter.node(column.width()).map_err(|reject| self.limit(&reject))?;
+        self.columns.cut(column, row);
+        Ok(())
     }
 
     /// Fills in what did not come, and refuses the object if something must have.
@@ -424,7 +425,7 @@ impl<'r> Run<'r> {
             return Ok(());
         };
         if std::mem::replace(&mut seen[part], true) {
-            self.columns.cut(&pairs.columns[part], entry);
+            self.again(Some(&pairs.columns[part]), entry)?;
         }
         let name = ["key", "value"][part];
         self.value(&pairs.parts[part], entry).map_err(|failure| failure.within(name))

@@ -219,7 +219,9 @@ impl<'d> Reader<'d> {
                 let field = entry.fields.iter().find(|field| field.name == name);
                 field.map(|field| Box::new(field.shape.clone()))
             };
-            if let (Some(key), Some(value)) = (part("key"), part("value")) {
+            if let (Some(key), Some(mut value)) = (part("key"), part("value")) {
+                let required = entry.fields.iter().any(|f| f.name == "value" && f.required);
+                value.nullable |= !required;
                 return Ok(Kind::Pairs { key, value, objects: true });
             }
         }
