@@ -1,6 +1,8 @@
 //! Records with their schema inside, as Kafka Connect's `JsonConverter` writes them:
 //! `{"schema": …, "payload": …}`; and that schema → [`Shape`].
 
+use arrow::datatypes::TimeUnit;
+
 use super::codes;
 use super::failure::{Failure, Read, too_deep};
 use super::schema::{CONNECT_DATA, whole, written};
@@ -11,7 +13,6 @@ use crate::decode::codes as shared;
 use crate::decode::columns::COLUMNS_MAX;
 use crate::decode::readers::join;
 use crate::error::{Fault, Reject};
-use arrow::datatypes::TimeUnit;
 
 /// A record in its two parts, as text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -166,3 +166,15 @@ fn schema_of_many_branches_is_read_within_its_bounds() {
     let schema = format!(r#"{{"anyOf":[{branches}{{}}]}}"#);
     assert_eq!(try_plan(&schema, &native()).unwrap_err().code, &codes::TOO_WIDE);
 }
+
+#[test]
+fn key_that_comes_again_and_again_is_counted_by_what_it_undoes() {
+    let columns: Vec<String> =
+        (0..2_000).map(|i| format!(r#""c{i}":{{"type":"integer"}}"#)).collect();
+    let inner = format!(r#"{{"properties":{{{}}}}}"#, columns.join(","));
+    let schema = format!(r#"{{"properties":{{"s":{inner}}}}}"#);
+    let limits = Limits { decoded_bytes: 1 << 20, ..Limits::default() };
+    // Seven bytes each, and a look at 2,000 columns.
+    let text = format!("{{{}\"s\":{{}}}}", "\"s\":{},".repeat(10_000));
+    refused(&schema, &text, &codes::TOO_LARGE, &Options { limits, ..native() });
+}

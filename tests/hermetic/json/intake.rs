@@ -264,3 +264,26 @@ fn changed_envelopes_come_to_the_same_by_the_short_cut_and_the_long_way() {
     assert_eq!(came.rejects, rejects);
     assert_eq!(came.rows.iter().flatten().map(RecordBatch::num_rows).sum::<usize>(), rows);
 }
+
+#[test]
+fn columns_of_the_configuration_are_checked_before_anything_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("order.json");
+    let findings = |schema: &str, partition_by: &str| {
+        std::fs::write(&file, schema).unwrap();
+        let text = format!(
+            "pipeline: t\nsource: {{ brokers: 'x:1', topics: [rows] }}\nsink: {{ url: 's3://bucket/root' }}\n\
+             value: {{ format: json, schema: '{}' }}\npartition_by: [{partition_by}]\n",
+            file.display()
+        );
+        let pipeline = Config::parse(&text, "t.yaml", &config::Process).unwrap().pipeline;
+        let partitioner = forebay::pipeline::partitioner(&pipeline).unwrap();
+        let found = forebay::pipeline::fixed_columns(&pipeline, &partitioner);
+        found.map(|plan| plan.is_some()).map_err(|faults| faults[0].to_string())
+    };
+    let schema = r#"{"properties":{"country":{"type":"string"}}}"#;
+    assert_eq!(findings(schema, "country"), Ok(true));
+    assert!(findings(schema, "town").unwrap_err().contains("town"));
+    let unreadable = findings(r#"{"properties":{"a":{"$ref":"http://x/y"}}}"#, "country");
+    assert!(unreadable.unwrap_err().starts_with("FB0272"));
+}

@@ -602,3 +602,32 @@ fn every_fact_of_the_connect_converter_has_its_column() {
         assert_eq!(shown, *column, "{name}");
     }
 }
+
+#[test]
+fn names_that_clash_get_a_suffix_and_their_own_values() {
+    let schema = r#"{"properties":{"id":{"type":"integer"},"ID":{"type":"string"},"_extra":{"type":"boolean"}}}"#;
+    let mut options = everyone();
+    options.value.extra = Extra::Keep;
+    let plan = plan(schema, &options);
+    assert_eq!(
+        columns(&plan),
+        ["id?: Int64", "ID_2?: Utf8", "_extra?: Boolean", "_extra_2?: Utf8"]
+    );
+    let batch = row(&plan, r#"{"ID":"a","_extra":true,"id":1,"x":0}"#).unwrap();
+    assert_eq!(lines(&batch), [r#"{"id":1,"ID_2":"a","_extra":true,"_extra_2":"{\"x\":0}"}"#]);
+}
+
+#[test]
+fn schema_as_confluent_writes_it_for_a_connect_struct_has_its_columns() {
+    // The form of JsonSchemaData: optional fields as oneOf with null, their place outside of it.
+    let schema = r#"{"type":"object","title":"shop.User","properties":{
+        "tags":{"connect.index":2,"oneOf":[{"type":"null"},{"type":"array","items":{"type":"string"}}]},
+        "id":{"type":"integer","connect.index":0,"connect.type":"int32"},
+        "born":{"connect.index":1,"oneOf":[{"type":"null"},{"type":"integer","title":"org.apache.kafka.connect.data.Date","connect.version":1,"connect.type":"int32"}]},
+        "counts":{"type":"object","connect.index":3,"connect.type":"map","additionalProperties":{"connect.type":"int64","type":"integer"}}}}"#;
+    let plan = plan(schema, &native());
+    assert_eq!(plan.record_name, "shop.User");
+    let batch = row(&plan, r#"{"id":1,"born":0,"tags":["x"],"counts":{"a":2}}"#).unwrap();
+    assert_eq!(lines(&batch), [r#"{"id":1,"born":"1970-01-01","tags":["x"],"counts":{"a":2}}"#]);
+    assert_eq!(columns(&plan)[0], "id?: Int32");
+}

@@ -99,8 +99,8 @@ impl<'r> Run<'r> {
         if let Err(bad) = look(&mut cursor, union, &mut matches) {
             return Err(Failure::bad(bad, &cursor));
         }
-        // Unions inside unions are looked through again at each level.
-        let looked = cursor.at() - self.cursor.at();
+        // Unions inside unions are looked through again at each level, and each key for each branch.
+        let looked = (cursor.at() - self.cursor.at()).saturating_mul((matches.len() / 4).max(1));
         self.meter.bytes(looked).map_err(|reject| self.limit(&reject))?;
         let fitting = matches.iter().filter(|m| {
             let members = &union.branches[m.branch].members;
