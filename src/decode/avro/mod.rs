@@ -75,6 +75,9 @@ pub fn compile_onto(
     target: &AvroSchema,
     options: &Options,
 ) -> Result<Compiled<Program>, Fault> {
+    if writer.json == target.json {
+        return compile(target, options);
+    }
     let shapes = Shapes::new(&writer.schema).map_err(|fault| *fault)?;
     let (target, declared) = Shapes::with_declared(&target.schema).map_err(|fault| *fault)?;
     let mut compiler = Compiler::new(&target, options);
