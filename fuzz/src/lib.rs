@@ -29,8 +29,11 @@ pub static TARGETS: &[Target] = &[
     Target { name: "schema_text", run: schema_text::run, words: schema_text::WORDS },
 ];
 
-/// Does work and says the most bytes it held at once; set where the allocator counts.
-pub static MEASURE: std::sync::OnceLock<fn(&mut dyn FnMut()) -> usize> = std::sync::OnceLock::new();
+/// Does work and says the most bytes it held at once.
+pub type Measure = fn(&mut dyn FnMut()) -> usize;
+
+/// Set where the allocator counts.
+pub static MEASURE: std::sync::OnceLock<Measure> = std::sync::OnceLock::new();
 
 /// Does `work` of the code under test, which may hold `bytes_max` at once.
 fn bounded<T>(bytes_max: usize, work: impl FnOnce() -> T) -> T {

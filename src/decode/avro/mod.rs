@@ -75,6 +75,9 @@ pub fn compile_onto(
     target: &AvroSchema,
     options: &Options,
 ) -> Result<Compiled<Program>, Fault> {
+    if writer.json == target.json {
+        return compile(target, options);
+    }
     let shapes = Shapes::new(&writer.schema).map_err(|fault| *fault)?;
     let (target, declared) = Shapes::with_declared(&target.schema).map_err(|fault| *fault)?;
     let mut compiler = Compiler::new(&target, options);
@@ -82,8 +85,9 @@ pub fn compile_onto(
     let Compiler { layout, mut notes, record_name, .. } = compiler;
     let shape = layout.finish(&record_name, columns)?;
     let bounds = (record_name.as_str(), options.limits.depth);
-    let Assembled { root, onto, notes: more, unreadable } =
-        onto::assemble(&shapes, target, &declared, &own, bounds)?;
+    let assembled = onto::assemble(&shapes, target, &declared, &own, bounds)?;
+    assembled.try_defaults(&mut Columns::new(shape.clone()), &mut Meter::new(options.limits))?;
+    let Assembled { root, onto, notes: more, unreadable, .. } = assembled;
     notes.extend(more);
     notes.extend(writer.forgiven.iter().cloned());
     let (bare, onto) = (is_bare(&shapes), Some(Box::new(onto)));

@@ -9,7 +9,6 @@ use super::cursor::{Bad, Block, Cursor};
 use super::failure::{Failure, Read};
 use super::leaf::{skip_leaf, write_leaf, write_text};
 use super::shape::{Shape, ShapeId, Shapes, base_name};
-use crate::decode::codes as shared;
 use crate::decode::columns::Meter;
 
 /// Map entries up to which duplicate keys are looked for pair by pair.
@@ -57,11 +56,7 @@ impl<'w> Walk<'w> {
         out: &mut Vec<u8>,
     ) -> Read<()> {
         let Some(depth_left) = self.depth_left.checked_sub(1) else {
-            return Err(Failure::new(
-                &shared::DEPTH,
-                cursor,
-                "value nested deeper than `limits.depth`, at most that required; raise it if the data is honest",
-            ));
+            return Err(Failure::depth(self.meter.depth_max(), cursor));
         };
         self.depth_left = depth_left;
         let shapes = self.shapes;

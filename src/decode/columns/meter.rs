@@ -23,6 +23,11 @@ impl Meter {
         Self { limits, nodes_left: 0, bytes_left: 0, bytes_start: 0, batch_bytes: 0 }
     }
 
+    /// Levels that a record may nest.
+    pub fn depth_max(&self) -> u32 {
+        self.limits.depth
+    }
+
     /// Starts a record of `len` bytes whose row takes `width` bytes ([`super::Shape::width`]). The
     /// record's own bytes are counted here, so strings that are copied once need no [`Meter::bytes`].
     #[inline]

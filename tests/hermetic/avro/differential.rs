@@ -320,8 +320,10 @@ fn apache_avro_resolves_the_same_rows() {
 /// What of our refusal, and why apache-avro takes the record.
 const REFUSED_BY_US: &[(&str, &str)] = &[
     ("no field that makes a column", "a record without fields makes no table"),
+    ("`double` of the writer, one of", "it narrows a number if the value at hand fits"),
+    ("`float` of the writer, one of", "the same"),
     ("`long` of the writer, one of", "it narrows a number if the value at hand fits"),
-    ("`string` of the writer, `decimal(", "it takes the bytes of a text for a number"),
+    ("`string` of the writer, ", "it takes a text for a symbol, or its bytes for a number"),
     ("[]", "it resolves values, not schemas: a list without items is a list of anything"),
 ];
 

@@ -1,6 +1,7 @@
 //! Records of one schema as rows of another: the rules of the specification, and what other programs make
 //! of the same bytes.
 
+use apache_avro::Schema;
 use arrow::array::StructArray;
 use forebay::config::{Recursion, Unions};
 use forebay::decode::avro::codes;
@@ -448,6 +449,32 @@ fn long_default_is_paid_for_by_every_record() {
     let mut decoder = Decoder::new(onto(writer, &target, &options).unwrap());
     decoder.append(&[]).unwrap();
     assert!(decoder.bytes() >= 300_000);
+}
+
+#[test]
+fn default_that_its_column_cannot_hold_refuses_the_target() {
+    let mut tried = 0;
+    let writer = wrapped(r#"{"type":"record","name":"S","fields":[]}"#);
+    for (field, says) in [
+        (
+            r#"{"name":"d","type":{"type":"bytes","logicalType":"decimal","precision":2},"default":"\u00ff\u0000\u0000"}"#,
+            "default of `f.d`: FB0248 avro value at byte 4: decimal in 3 bytes of more digits",
+        ),
+        (
+            r#"{"name":"u","type":{"type":"string","logicalType":"uuid"},"default":"none"}"#,
+            "default of `f.u`: FB0249 avro value at byte 5: uuid `none`",
+        ),
+    ] {
+        // apache-avro's parser refuses some of them, Java's does not.
+        let target = wrapped(&format!(r#"{{"type":"record","name":"S","fields":[{field}]}}"#));
+        let Ok(schema) = Schema::parse_str(&target) else { continue };
+        drop(schema);
+        let fault = onto(&writer, &target, &native()).unwrap_err();
+        assert_eq!(fault.code, &codes::RESOLUTION, "{fault}");
+        assert!(fault.message.starts_with(says), "{fault}");
+        tried += 1;
+    }
+    assert!(tried > 0);
 }
 
 #[test]

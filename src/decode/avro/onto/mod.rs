@@ -17,11 +17,13 @@ mod pairs;
 mod read;
 mod text;
 
+use super::cursor::Cursor;
+use super::run::Run;
 use super::shape::{Declared, Shape, ShapeId, Shapes};
 use super::step::{Items, Record, RecordInto, Step, Walked};
 use super::text::is_plain;
 use crate::decode::codes as shared;
-use crate::decode::columns::COLUMNS_MAX;
+use crate::decode::columns::{COLUMNS_MAX, Columns, Meter};
 use crate::decode::readers::join;
 use crate::error::Fault;
 use pairs::{Mismatch, Node, NodeId, Pairs, Promotion};
@@ -46,6 +48,41 @@ pub(super) struct Assembled {
     pub(super) notes: Vec<String>,
     /// What the writer may write and the target has no place for: records with it are rejected.
     pub(super) unreadable: Vec<String>,
+    /// Every default that is filled in, by path.
+    pub(super) fills: Vec<(String, OntoFill)>,
+}
+
+impl Assembled {
+    /// Fills every default in once: one that its column cannot hold would reject every record.
+    ///
+    /// Error: [`super::codes::RESOLUTION`].
+    pub(super) fn try_defaults(
+        &self,
+        columns: &mut Columns,
+        meter: &mut Meter,
+    ) -> Result<(), Fault> {
+        for (path, fill) in &self.fills {
+            let limit = meter.start(fill.bytes.len(), 0);
+            let mut run = Run {
+                cursor: Cursor::new(&fill.bytes),
+                columns,
+                meter,
+                shapes: &self.onto.target,
+                scratch: &mut Vec::new(),
+                onto: None,
+            };
+            let filled = match limit {
+                Ok(()) => run.value(&fill.step, 0).map_err(|failure| failure.reject()),
+                Err(reject) => Err(reject),
+            };
+            columns.truncate(0);
+            filled.map_err(|reject| {
+                let why = format!("default of `{path}`: {reject}");
+                Fault::new(&super::codes::RESOLUTION, why)
+            })?;
+        }
+        Ok(())
+    }
 }
 
 /// Steps that only reading onto a target needs; see [`read`].
@@ -126,14 +163,15 @@ pub(super) fn assemble(
         steps: 0,
         notes: Vec::new(),
         unreadable: Vec::new(),
+        fills: Vec::new(),
     };
     let root = assembler.step("", pairs.root, root).map_err(|mismatch| {
         let code =
             if assembler.steps > STEPS_MAX { &shared::TOO_WIDE } else { &super::codes::RESOLUTION };
         Fault::new(code, format!("avro schema read as `{record_name}`: {}", mismatch.says()))
     })?;
-    let Assembler { notes, unreadable, .. } = assembler;
-    Ok(Assembled { root, notes, unreadable, onto: Onto { target, pairs } })
+    let Assembler { notes, unreadable, fills, .. } = assembler;
+    Ok(Assembled { root, notes, unreadable, fills, onto: Onto { target, pairs } })
 }
 
 struct Assembler<'s> {
@@ -145,6 +183,7 @@ struct Assembler<'s> {
     steps: usize,
     notes: Vec<String>,
     unreadable: Vec<String>,
+    fills: Vec<(String, OntoFill)>,
 }
 
 impl Assembler<'_> {
@@ -303,7 +342,9 @@ impl Assembler<'_> {
             // A dropped field needs no default.
             if !matches!(own[fill.field], Step::Skip(_)) {
                 let (step, bytes) = (own[fill.field].clone(), fill.bytes.clone());
-                filled.push(OntoFill { name: name.into(), step, bytes });
+                let fill = OntoFill { name: name.into(), step, bytes };
+                self.fills.push((join(path, name), fill.clone()));
+                filled.push(fill);
             }
         }
         Ok(onto(OntoStep::Record(OntoRecord {

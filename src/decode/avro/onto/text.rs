@@ -9,7 +9,6 @@ use crate::decode::avro::failure::{Failure, Read};
 use crate::decode::avro::leaf::{write_leaf, write_text};
 use crate::decode::avro::shape::{Shape, ShapeId, Shapes, base_name};
 use crate::decode::avro::{codes, text};
-use crate::decode::codes as shared;
 use crate::decode::columns::Meter;
 
 /// A walk over one value of the writer.
@@ -46,11 +45,7 @@ impl<'w> Walk<'w> {
 
     fn value(&mut self, id: NodeId, cursor: &mut Cursor, out: &mut Vec<u8>) -> Read<()> {
         let Some(depth_left) = self.depth_left.checked_sub(1) else {
-            return Err(Failure::new(
-                &shared::DEPTH,
-                cursor,
-                "value nested deeper than `limits.depth`, at most that required; raise it if the data is honest",
-            ));
+            return Err(Failure::depth(self.meter.depth_max(), cursor));
         };
         self.depth_left = depth_left;
         self.parts(id, cursor, out)?;
