@@ -3,7 +3,7 @@
 //! Owns: what each type of proto2, proto3 and editions becomes, and the loop that fills the columns from the wire.
 //! Does not own: framing and message indexes (`wire`), schema text (`registry`).
 //! Bounded by: depth, nodes and bytes per record, on known and on unknown fields; 10,000 columns per plan.
-//! Absent: trees of values; the unknown fields themselves (they are counted and left out); message sets.
+//! Absent: trees of values; message sets; unknown fields of messages that become one value (they are counted).
 //!
 //! # What becomes what
 //!
@@ -13,7 +13,7 @@
 //! says whether they are there. Repeated: lists of non-null elements, packed or not. Maps: the last of equal
 //! keys. A oneof: its members as nullable columns, of which the last one set is not null. proto3 scalars
 //! without presence: non-null with default; proto2 fields, `required` ones too: nullable.
-//! `Timestamp`: microseconds, UTC. `Duration`: Int64 microseconds. Wrappers: nullable scalars. `Struct`, `Value`,
+//! Unknown fields are counted, and kept in `_unknown` by option. `Timestamp`: microseconds, UTC, or ms or ns by option. `Duration`: Int64 microseconds. Wrappers: nullable scalars. `Struct`, `Value`,
 //! `ListValue`: JSON text. `FieldMask`: a list of text. `google.type.Date`, `TimeOfDay`: date, time.
 //! `confluent.type.Decimal`: decimal by `confluent.field_meta`, else text. A message inside itself: JSON text.
 //! Any other well-known type is the struct that it declares.

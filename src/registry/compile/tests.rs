@@ -197,6 +197,11 @@ fn with(mut message: Vec<u8>, number: u32, body: &[u8]) -> Vec<u8> {
     message
 }
 
+fn encoded(bytes: &[u8]) -> String {
+    use base64::Engine;
+    base64::engine::general_purpose::STANDARD.encode(bytes)
+}
+
 #[test]
 fn protobuf_edition_as_a_serialized_descriptor_reads_the_same() {
     use base64::Engine;
@@ -466,10 +471,20 @@ fn damaged_schemas_are_harmless() {
     let text = include_str!("../../../tests/corpus/wire/shapes.proto");
     let descriptor = protobuf(text, &[]).unwrap().file_descriptor_proto().encode_to_vec();
     let schema = include_str!("../../../schemas/payments/v2.avsc");
+    let edition = EDITION_2023.as_bytes();
+    // Its descriptor, with other features of the file.
+    let serialized = protobuf(EDITION_2023, &[]).unwrap().file_descriptor_proto().encode_to_vec();
+    let serialized = [with(serialized, 12, b"editions"), vec![0x70, 0xe8, 0x07]].concat();
+    let serialized = with(serialized, 8, &with(Vec::new(), 50, &[0x08, 2, 0x28, 2]));
+    assert!(protobuf(&encoded(&serialized), &[]).is_ok_and(|f| !f.facts.editions.is_empty()));
     for round in 0..300 {
-        for (kind, whole) in
-            [(0, text.as_bytes()), (1, descriptor.as_slice()), (2, schema.as_bytes())]
-        {
+        for (kind, whole) in [
+            (0, text.as_bytes()),
+            (1, descriptor.as_slice()),
+            (2, schema.as_bytes()),
+            (0, edition),
+            (1, &serialized),
+        ] {
             let mut bytes = whole.to_vec();
             for _ in 0..=random.below(4) {
                 let at = random.below(bytes.len() as u64) as usize;

@@ -113,6 +113,26 @@ fn leaf(kind: &Kind, value: &Value) -> serde_json::Value {
     }
 }
 
+/// Whether some duration has seconds and nanoseconds of different signs.
+fn no_duration(value: &Value) -> bool {
+    match value {
+        Value::Message(message)
+            if message.descriptor().full_name() == "google.protobuf.Duration" =>
+        {
+            let part = |number| message.get_field_by_number(number).unwrap().into_owned();
+            let seconds = part(1).as_i64().unwrap();
+            seconds.signum() * i64::from(part(2).as_i32().unwrap()) < 0
+        }
+        Value::Message(message) => {
+            message.fields().any(|(_, value)| no_duration(value))
+                || message.extensions().any(|(_, value)| no_duration(value))
+        }
+        Value::List(items) => items.iter().any(no_duration),
+        Value::Map(entries) => entries.values().any(no_duration),
+        _ => false,
+    }
+}
+
 /// The same rows, written as Parquet and read again.
 fn through_parquet(rows: &RecordBatch) -> RecordBatch {
     let mut bytes = Vec::new();
@@ -196,7 +216,13 @@ fn one_schema(seed: u64) -> Option<u64> {
         if random.one_in(2) {
             body = respell(&mut random, &descriptor, &body);
         }
-        decoder.append(&body).unwrap_or_else(|e| panic!("seed {seed}: {e}\n{text}\n{body:02x?}"));
+        if let Err(reject) = decoder.append(&body) {
+            // Parts of two durations may make none.
+            let whole = DynamicMessage::decode(descriptor.clone(), body.as_slice()).unwrap();
+            let none = reject.code.id == "FB0205" && no_duration(&Value::Message(whole));
+            assert!(none, "seed {seed}: {reject}\n{text}\n{body:02x?}");
+            continue;
+        }
         // prost-reflect forgets what another value took the place of.
         let (unknown, known_to) =
             (decoder.take_unknown_fields(), unknown_fields(&descriptor, &body));

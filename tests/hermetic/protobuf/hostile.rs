@@ -112,6 +112,33 @@ fn mutated_bytes_leave_neighbours_unharmed() {
     neighbours_unharmed(&mut decoder, &good, every);
 }
 
+#[test]
+fn every_cut_of_random_records_of_random_schemas_leaves_neighbours_unharmed() {
+    let mut whole = 0;
+    for seed in 0..150 {
+        let mut random = Seeded::new(seed);
+        let text = generate::schema(&mut random);
+        let file = compile(&[("g.proto", &text)]);
+        let Ok(plan) = try_plan(&file, &[0], &options()) else { continue };
+        let mut decoder = Decoder::new(plan);
+        let one = |_| generate::message(&mut random, &root(&file), 3, 2).encode_to_vec();
+        let bodies: Vec<Vec<u8>> = (0..3).map(one).collect();
+        let damaged: Vec<Vec<u8>> = bodies
+            .iter()
+            .flat_map(|body| {
+                let cuts = (0..body.len()).map(|n| body[..n].to_vec());
+                // Wire type 7, field number 0, the end of no group.
+                let wrong =
+                    [vec![0x07], vec![0x00], vec![0x0c]].map(|head| [head, body.clone()].concat());
+                cuts.chain(wrong).collect::<Vec<_>>()
+            })
+            .collect();
+        neighbours_unharmed(&mut decoder, &bodies, damaged.into_iter());
+        whole += 1;
+    }
+    assert!(whole > 100, "{whole}");
+}
+
 /// Messages with one field each, for every field of a type, and those of them that are not empty.
 fn one_field_each(descriptor: &prost_reflect::MessageDescriptor, seed: u64) -> Vec<Vec<u8>> {
     let mut random = Seeded::new(seed);

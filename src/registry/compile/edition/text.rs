@@ -8,7 +8,11 @@ pub const DEFAULT: &str = "defau1t";
 
 /// The edition that a text names (`2023`) and the text in the terms of proto3; none if it has no edition.
 pub fn rewrite(text: &str) -> Option<(String, String)> {
-    let tokens = tokens(text);
+    // Most texts have none, and end here.
+    if tokens(text).next().is_none_or(|(start, end)| &text[start..end] != "edition") {
+        return None;
+    }
+    let tokens: Vec<(usize, usize)> = tokens(text).collect();
     let word = |at: usize| tokens.get(at).map_or("", |token| &text[token.0..token.1]);
     if word(0) != "edition" || word(1) != "=" || !word(2).starts_with(['"', '\'']) {
         return None;
@@ -61,48 +65,53 @@ fn is_name(word: &str) -> bool {
 }
 
 /// Where each token starts and ends: words, strings, single other characters. No comments.
-fn tokens(text: &str) -> Vec<(usize, usize)> {
-    let bytes = text.as_bytes();
-    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80;
-    let mut out = Vec::new();
+fn tokens(text: &str) -> impl Iterator<Item = (usize, usize)> {
     let mut at = if text.starts_with('\u{feff}') { 3 } else { 0 };
-    while let Some(&byte) = bytes.get(at) {
-        let start = at;
-        match (byte, bytes.get(at + 1)) {
-            (b'/', Some(b'/')) => {
-                at = text[at..].find('\n').map_or(bytes.len(), |n| at + n);
-                continue;
-            }
-            (b'/', Some(b'*')) => {
-                at = text[at + 2..].find("*/").map_or(bytes.len(), |n| at + n + 4);
-                continue;
-            }
-            (b'"' | b'\'', _) => {
-                at += 1;
-                while let Some(&inner) = bytes.get(at) {
-                    at += 1;
-                    match inner {
-                        b'\\' => at += 1,
-                        inner if inner == byte => break,
-                        _ => {}
-                    }
+    std::iter::from_fn(move || {
+        let bytes = text.as_bytes();
+        loop {
+            let start = at;
+            let (&byte, rest) = bytes.get(at..)?.split_first()?;
+            match (byte, rest.first()) {
+                (b'/', Some(b'/')) => at = text[at..].find('\n').map_or(bytes.len(), |n| at + n),
+                (b'/', Some(b'*')) => {
+                    at = text[at + 2..].find("*/").map_or(bytes.len(), |n| at + n + 4);
                 }
-                at = at.min(bytes.len());
-                // A cut escape may stand before a longer character.
-                while !text.is_char_boundary(at) {
-                    at += 1;
+                _ if byte.is_ascii_whitespace() => at += 1,
+                (b'"' | b'\'', _) => {
+                    at = string_end(text, at);
+                    return Some((start, at));
+                }
+                _ => {
+                    at += bytes[at..].iter().take_while(|byte| is_word(**byte)).count().max(1);
+                    return Some((start, at));
                 }
             }
-            _ if byte.is_ascii_whitespace() => {
-                at += 1;
-                continue;
-            }
-            _ if is_word(byte) => {
-                at += bytes[at..].iter().take_while(|byte| is_word(**byte)).count();
-            }
-            _ => at += 1,
         }
-        out.push((start, at));
+    })
+}
+
+fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80
+}
+
+/// Where the string ends that starts at `at`, its quote included; the end of the text if it has none.
+fn string_end(text: &str, at: usize) -> usize {
+    let bytes = text.as_bytes();
+    let quote = bytes[at];
+    let mut end = at + 1;
+    while let Some(&byte) = bytes.get(end) {
+        end += 1;
+        match byte {
+            b'\\' => end += 1,
+            byte if byte == quote => break,
+            _ => {}
+        }
     }
-    out
+    // A cut escape may stand before a longer character, or at the end.
+    end = end.min(bytes.len());
+    while !text.is_char_boundary(end) {
+        end += 1;
+    }
+    end
 }
