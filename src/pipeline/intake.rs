@@ -378,7 +378,7 @@ impl Intake {
         let mut refused: Vec<(Offset, Box<Reject>)> = Vec::new();
         for slot in &mut self.slots {
             if slot.rows.rows() == 0 {
-                slot.rows.clear();
+                slot.rows.clear(); // keys of refused records
                 continue;
             }
             let Finished { rows, offsets, timestamps } =
