@@ -502,7 +502,7 @@ impl Intake {
         let mut ready = Vec::new();
         for (index, slot) in self.slots.iter_mut().enumerate() {
             if slot.rows.rows() == 0 {
-                slot.rows.clear();
+                slot.rows.clear(); // keys of refused records
                 continue;
             }
             let Finished { rows, offsets, timestamps } =

@@ -126,17 +126,15 @@ impl Builder {
         self.value.as_mut().map_or(0, Decoder::take_unknown_fields)
     }
 
-    /// Forgets all rows.
+    /// Forgets all rows, and keys that no row has.
     pub fn clear(&mut self) {
-        if let Some(value) = self.value.as_mut().filter(|value| value.rows() > 0) {
-            value.finish();
+        let keys_left = self.beside.as_ref().is_some_and(|beside| beside.keys.rows() > 0);
+        if self.offsets.is_empty() && !keys_left {
+            return;
         }
-        if self.beside.is_some() {
-            // Keys, and builders of their own; it happens where a Kafka partition goes back.
-            *self = Self::new(self.plan.clone());
-        }
-        self.offsets.clear();
-        self.timestamps.clear();
+        // Made anew, because there are many builders, and this is rare: a Kafka partition goes back, or every
+        // record was refused.
+        *self = Self::new(self.plan.clone());
     }
 
     /// The rows; the builder starts anew. `schema_id`: the value's, 0 for none.

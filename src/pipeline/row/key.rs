@@ -127,6 +127,16 @@ impl Keys {
         }
     }
 
+    /// Keys since the last [`Keys::finish`], those that no row has among them.
+    pub fn rows(&self) -> usize {
+        match self {
+            Keys::None => 0,
+            Keys::Text(keys) => keys.offsets_slice().len().saturating_sub(1),
+            Keys::Bytes(keys) => keys.offsets_slice().len().saturating_sub(1),
+            Keys::Decoded { decoder, .. } => decoder.rows(),
+        }
+    }
+
     pub fn bytes(&self) -> usize {
         match self {
             Keys::None => 0,
