@@ -14,12 +14,13 @@ use arrow::array::{AsArray, RecordBatch as Rows};
 use arrow::datatypes::Int64Type;
 
 use crate::clock::System;
-use crate::config::Pipeline;
+use crate::config::{Format, Pipeline};
 use crate::decode::Plan;
 use crate::error::Fault;
 use crate::partition::{Key, Partitioner};
 use crate::pipeline;
 use crate::pipeline::intake::{Drained, Intake, Taken};
+use crate::pipeline::row::{self, KeyPlan, RowPlan, ValuePlan};
 use crate::pipeline::task::Settings;
 use crate::position::{Offset, TopicPartition};
 use crate::record::{Record, RecordBatch};
@@ -114,9 +115,13 @@ impl Decoding {
         given: Option<Given>,
     ) -> Result<Self, Vec<Fault>> {
         if let Some(Given { schema, indexes: Some(indexes), .. }) = &given {
-            let options = pipeline::decode_options(pipeline);
-            let plan = Plan::compile(schema, indexes, &options).map_err(|f| vec![f])?;
-            partitioner.bind(&plan.schema, false)?;
+            let options = row::Options::of(pipeline);
+            let plan = Plan::compile(schema, indexes, &options.decode).map_err(|f| vec![f])?;
+            let value = ValuePlan { plan, schema: Some(schema.clone()) };
+            let key = KeyPlan::of(options.key.format);
+            let plan = RowPlan::new(Some(value), key, &options).map_err(|f| vec![f])?;
+            // Keys that name a schema are known once one is read.
+            partitioner.bind(&plan.schema, options.key.format.is_some_and(Format::is_framed))?;
         }
         let mut settings = pipeline::settings(pipeline, partitioner, 0, 0);
         // Nobody waits here: what the registry does not have is said at once.
@@ -160,7 +165,10 @@ impl Decoding {
     /// True when it is time to [`Decoding::finish`].
     pub fn is_full(&self, from: &TopicPartition) -> bool {
         self.pushed.len() >= RECORDS
-            || self.intakes.get(from).is_some_and(|intake| intake.memory() >= BYTES)
+            || self
+                .intakes
+                .get(from)
+                .is_some_and(|intake| intake.memory() >= BYTES || intake.is_crowded())
     }
 
     /// Takes one record in.
@@ -211,9 +219,7 @@ impl Decoding {
         self.intakes.entry(from.clone()).or_insert_with(new)
     }
 
-    /// What became of the records since the last call, which came from this batch.
-    ///
-    /// Error: a bug of the intake.
+    /// What became of the records since the last call, which came from this batch. Error: a bug.
     pub fn finish(&mut self, held: &RecordBatch) -> Result<Decoded, Fault> {
         let Drained { rows, rejects } = self.intake(&held.topic_partition).finish(&[held])?;
         let mut fates: HashMap<Offset, Outcome> = HashMap::new();

@@ -97,9 +97,11 @@ async fn take(
 ) -> Result<Result<(String, String), String>, Fault> {
     let from = &batch.topic_partition;
     while let Pushed::Needs(schema) = decoding.push(from, record) {
-        // Only records that name a schema of the registry need one.
-        let Some(client) = client else { break };
-        decoding.learn(from, schema, client.by_ref(schema).await)?;
+        let found = match client {
+            Some(client) => client.by_ref(schema).await,
+            None => return Ok(Err(format!("schema `{schema}`: no registry to ask"))),
+        };
+        decoding.learn(from, schema, found)?;
     }
     let Decoded { outcomes, batches } = decoding.finish(batch)?;
     Ok(match outcomes.into_iter().next() {
