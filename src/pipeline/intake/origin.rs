@@ -14,8 +14,8 @@ use crate::error::Reject;
 
 /// Most embedded schemas known at once.
 const SCHEMAS_MAX: usize = 1_024;
-/// Most bytes of them.
-const SCHEMAS_BYTES: usize = 16 << 20;
+/// Most bytes of them; their plans take about ten times as much.
+const SCHEMAS_BYTES: usize = 2 << 20;
 /// Longest embedded schema.
 const SCHEMA_BYTES: usize = 1 << 20;
 
