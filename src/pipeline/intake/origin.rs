@@ -98,7 +98,7 @@ impl Intake {
         // be is for the slow path to find out.
         if let Some((beginning, slot)) = &known.last
             && let Some(rest) = value.strip_prefix(&**beginning)
-            && let Some(payload) = rest.trim_ascii_end().strip_suffix(b"}")
+            && let Some(payload) = before_end(rest)
             && self.slots[*slot].decoder.append(payload).is_ok()
         {
             return Ok(*slot);
@@ -137,4 +137,10 @@ impl Intake {
         }
         made
     }
+}
+
+/// What stands before the bracket that ends an object, and the white space of JSON behind it.
+fn before_end(text: &[u8]) -> Option<&[u8]> {
+    let last = text.iter().rposition(|byte| !matches!(byte, b' ' | b'\t' | b'\n' | b'\r'))?;
+    text[..=last].strip_suffix(b"}")
 }
