@@ -6,6 +6,7 @@ mod differential;
 mod intake;
 mod mapping;
 mod poison;
+mod program;
 mod random;
 
 use std::sync::Arc;

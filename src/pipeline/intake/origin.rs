@@ -18,8 +18,8 @@ use crate::record::Record;
 
 /// Most embedded schemas known at once.
 const SCHEMAS_MAX: usize = 1_024;
-/// Most bytes of them.
-const SCHEMAS_BYTES: usize = 16 << 20;
+/// Most bytes of them; their plans take about ten times as much.
+const SCHEMAS_BYTES: usize = 2 << 20;
 /// Longest embedded schema.
 const SCHEMA_BYTES: usize = 1 << 20;
 
@@ -91,7 +91,7 @@ impl Intake {
             // may be is for the slow path to find out.
             if let Some((beginning, at)) = &known.last
                 && let Some(rest) = value.strip_prefix(&**beginning)
-                && let Some(payload) = rest.trim_ascii_end().strip_suffix(b"}")
+                && let Some(payload) = before_end(rest)
             {
                 match self.append(record, *at, payload, now) {
                     Err(Stop::Reject(..)) => {}
@@ -158,4 +158,10 @@ impl Intake {
         }
         made
     }
+}
+
+/// What stands before the bracket that ends an object, and the white space of JSON behind it.
+fn before_end(text: &[u8]) -> Option<&[u8]> {
+    let last = text.iter().rposition(|byte| !matches!(byte, b' ' | b'\t' | b'\n' | b'\r'))?;
+    text[..=last].strip_suffix(b"}")
 }

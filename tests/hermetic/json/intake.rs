@@ -238,7 +238,7 @@ fn changed_envelopes_come_to_the_same_by_the_short_cut_and_the_long_way() {
             changed.push([&good[..at], &[byte], &good[at..]].concat());
         }
     }
-    for tail in [" ", "x", ",", r#","payload":{}}"#, r#","x":1}"#, "}"] {
+    for tail in [" ", "\u{c}", "} \u{c}\n", "x", ",", r#","payload":{}}"#, r#","x":1}"#, "}"] {
         changed.push([&good, tail.as_bytes()].concat());
         changed.push([&good[..good.len() - 1], tail.as_bytes()].concat());
     }
