@@ -110,7 +110,17 @@ impl Compiler<'_> {
         path: &str,
     ) -> Result<(Vec<Column>, u32), Fault> {
         self.stack.push(message.full_name().to_owned());
-        let sources = Source::all(message, self.facts);
+        let mut sources = Source::all(message, self.facts);
+        let options = message.descriptor_proto().options.as_ref();
+        if options.is_some_and(|options| options.message_set_wire_format()) {
+            // Its extensions stand on the wire in groups that say their number.
+            sources.clear();
+            let name = message.full_name();
+            let place = if path.is_empty() { "the record" } else { path };
+            self.notes.push(format!(
+                "{place}: `{name}` is a message set, its contents are unknown fields"
+            ));
+        }
         let names: Vec<&str> = sources.iter().map(|source| source.name.as_str()).collect();
         let names = self.readers.names(path, &names, &mut self.notes);
         let first_oneof = self.oneofs;

@@ -13,10 +13,11 @@
 //! says whether they are there. Repeated: lists of non-null elements, packed or not. Maps: the last of equal
 //! keys. A oneof: its members as nullable columns, of which the last one set is not null. proto3 scalars
 //! without presence: non-null with default; proto2 fields, `required` ones too: nullable.
-//! Unknown fields are counted, and kept in `_unknown` by option. `Timestamp`: microseconds, UTC, or ms or ns by option. `Duration`: Int64 microseconds. Wrappers: nullable scalars. `Struct`, `Value`,
-//! `ListValue`: JSON text. `FieldMask`: a list of text. `google.type.Date`, `TimeOfDay`: date, time.
+//! `Timestamp`: microseconds, UTC, or milliseconds or nanoseconds by option. `Duration`: Int64 microseconds.
+//! Wrappers: nullable scalars. `Struct`, `Value`, `ListValue`: JSON text. `FieldMask`: a list of text. `google.type.Date`, `TimeOfDay`: date, time.
 //! `confluent.type.Decimal`: decimal by `confluent.field_meta`, else text. A message inside itself: JSON text.
-//! Any other well-known type is the struct that it declares.
+//! Any other well-known type is the struct that it declares. Extensions that the schema knows: `[full.name]`.
+//! Unknown fields: counted, and kept in `_unknown` by option; what a message set holds is unknown, and a note says so.
 
 mod compile;
 mod json;

@@ -329,3 +329,24 @@ fn plan_says_what_its_schema_was_forgiven() {
         ["schema: option `(acme.pii)` not read", "schema: import `gone.proto` not found"]
     );
 }
+
+#[test]
+fn message_set_is_there_or_not_and_its_contents_are_unknown_fields() {
+    let file = proto2(
+        "message M { optional Set s = 1; optional int32 after = 2; }
+         message Set { option message_set_wire_format = true; extensions 4 to max; }
+         message Item { extend Set { optional Item item = 1547769; } optional int32 i = 25; }",
+    );
+    // item { type_id: 1547769, message: { 25: 1 } }, as a group of number 1.
+    let body = [0x0a, 11, 0x0b, 0x10, 0xf9, 0xbb, 0x5e, 0x1a, 3, 0xc8, 0x01, 1, 0x0c, 0x10, 3];
+    let mut decoder = Decoder::new(plan(&file, &options()));
+    assert_eq!(
+        decoder.plan().notes,
+        ["s: `t.Set` is a message set, its contents are unknown fields"]
+    );
+    decoder.append(&body).unwrap();
+    assert_eq!(decoder.take_unknown_fields(), 1);
+    let batch = decoder.finish();
+    assert!(batch.column(0).as_boolean().value(0));
+    assert_eq!(batch.column(1).as_primitive::<Int32Type>().value(0), 3);
+}
