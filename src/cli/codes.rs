@@ -36,7 +36,15 @@ pub static ROOMS: &[Room] = &[
     Room {
         range: "02",
         title: "Decoding",
-        lists: || vec![decode::CODES, decode::avro::codes::CODES],
+        lists: || {
+            vec![
+                decode::CODES,
+                decode::avro::codes::CODES,
+                decode::json::codes::CODES,
+                decode::text::CODES,
+                decode::envelope::CODES,
+            ]
+        },
     },
     Room { range: "03", title: "Schemas and registry", lists: || vec![registry::CODES] },
     Room { range: "04", title: "Configuration", lists: || vec![config::CODES] },

@@ -52,5 +52,14 @@ pub static TOO_WIDE: Code = Code {
     help: "Nested types are written out in full, so a schema that names a large type in many places grows. Split the topic, or make the part `bytes`.",
 };
 /// The codes of every format.
-pub static CODES: &[&Code] =
-    &[&MALFORMED, &UTF8, &DEPTH, &TOO_LARGE, &RANGE, &BATCH_FULL, &NO_COLUMNS, &TOO_WIDE];
+pub static CODES: &[&Code] = &[
+    &MALFORMED,
+    &UTF8,
+    &DEPTH,
+    &TOO_LARGE,
+    &RANGE,
+    &BATCH_FULL,
+    &NO_COLUMNS,
+    &TOO_WIDE,
+    &LANGUAGE,
+];

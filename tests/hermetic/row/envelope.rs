@@ -238,3 +238,69 @@ fn field_of_the_table_named_like_an_added_column_gets_a_suffix() {
         [json!({"_op_2": 4, "_op": "c", "_ts_ms": null, "_deleted": false})]
     );
 }
+
+#[test]
+fn envelope_and_key_in_json_schema_are_read_like_those_of_other_formats() {
+    let table =
+        r#"{"type":"object","properties":{"id":{"type":"integer"},"name":{"type":"string"}}}"#;
+    let schema = format!(
+        r#"{{"type":"object","title":"Envelope","properties":{{
+            "before":{{"oneOf":[{{"type":"null"}},{table}]}},"after":{{"oneOf":[{{"type":"null"}},{table}]}},
+            "op":{{"type":"string"}},"ts_ms":{{"type":"integer"}}}}}}"#
+    );
+    let json_schema = |id, text: &str| {
+        (
+            id,
+            forebay::registry::compile::compile(id, forebay::registry::Language::Json, text, &[])
+                .unwrap(),
+        )
+    };
+    let schemas = vec![
+        json_schema(1, &schema),
+        json_schema(2, r#"{"type":"object","properties":{"id":{"type":"integer"}}}"#),
+        json_schema(3, r#"{"type":"string"}"#),
+    ];
+    let of = |key: u32, text: &str, value: Value| SimRecord {
+        key: Some(framed(key, text.as_bytes())),
+        value: Some(framed(1, value.to_string().as_bytes())),
+        ..SimRecord::default()
+    };
+    let row = json!({"id": 7, "name": "x"});
+    let records = vec![
+        of(2, r#"{"id": 7}"#, json!({"before": null, "after": row, "op": "c", "ts_ms": 9})),
+        of(2, r#"{"id": 7}"#, json!({"before": row, "after": null, "op": "d", "ts_ms": 10})),
+        of(3, r#""plain""#, json!({"before": null, "after": row, "op": "r", "ts_ms": 11})),
+    ];
+    let more = "value: { unwrap: debezium }\nkey: { format: json_schema }";
+    let (data, rejects) = run(more, schemas, records);
+    assert_eq!(rejects.len(), 0, "{:?}", reasons(&rejects));
+    let mut rows: Vec<Value> = data.iter().flat_map(File::json).collect();
+    rows.sort_by_key(|row| row["_ts_ms"].as_i64());
+    let expected = |op: &str, ts_ms: i64, key: Value| json!({"id": 7, "name": "x", "_op": op, "_ts_ms": ts_ms, "_deleted": op == "d", "_key": key});
+    assert_eq!(
+        rows,
+        [
+            expected("c", 9, json!({"id": 7})),
+            expected("d", 10, json!({"id": 7})),
+            expected("r", 11, json!("plain")),
+        ]
+    );
+}
+
+#[test]
+fn text_without_a_registry_may_have_metadata_keys_and_tombstones() {
+    let record = |value: Option<&str>| SimRecord {
+        key: Some(b"k".to_vec()),
+        value: value.map(|text| text.as_bytes().to_vec()),
+        ..SimRecord::default()
+    };
+    let more = "value: { format: string, tombstones: row }\nkey: { format: string }\nmetadata: [offset, schema_id]";
+    let (data, _) = run(more, Vec::new(), vec![record(Some("a")), record(None)]);
+    assert_eq!(
+        data[0].json(),
+        [
+            json!({"value": "a", "_deleted": false, "_key": "k", "_offset": 0, "_schema_id": null}),
+            json!({"value": null, "_deleted": true, "_key": "k", "_offset": 1, "_schema_id": null}),
+        ]
+    );
+}
