@@ -588,3 +588,32 @@ fn every_column_type_reads_as_the_schema_says() {
         "{ended:?}"
     );
 }
+
+#[test]
+fn configured_columns_beside_the_value_are_shown_as_a_run_writes_them() {
+    let world = World::new();
+    world.fill("orders", 1, 3);
+    let more = "key: { format: string }\nmetadata: [offset, partition]\nvalue: { tombstones: row }\npartition_by: [country]\nsink: { url: out }\n";
+    let config = world.config("[orders]", more);
+    let ended = forebay(
+        world.folder.path(),
+        &["decode", "-c", config.to_str().unwrap(), "--offset", "2"],
+    );
+    assert_eq!(ended.code(), Some(0), "{ended:?}");
+    assert_eq!(
+        lines(&ended),
+        [json!({"n": 2, "key": "country=O%27K%2Fé", "row": {
+            "id": 2, "country": "O'K/é", "made": "1970-01-01T00:00:00.000002Z",
+            "_deleted": false, "_key": null, "_offset": 2, "_partition": 0}})]
+    );
+    // A tombstone of a file: the offset is its line's.
+    let text = "{\"value\":null,\"offset\":7,\"key\":\"aw==\"}";
+    let ended = piped(
+        world.folder.path(),
+        &["decode", "-c", config.to_str().unwrap(), "--in", "-", "--encoding", "record"],
+        text,
+    );
+    let found = lines(&ended);
+    assert_eq!(found[0]["row"]["_deleted"], true, "{ended:?}");
+    assert_eq!((&found[0]["row"]["_key"], &found[0]["row"]["_offset"]), (&json!("k"), &json!(7)));
+}
