@@ -107,16 +107,21 @@ pub struct Decoding {
 }
 
 impl Decoding {
-    /// As the pipeline is configured. `given`: the schema of all records, compiled and bound to the keys here,
+    /// As the pipeline is configured. `target`: rows have its columns. `given`: the schema of all records, compiled and bound to the keys here,
     /// so that what cannot be used is said once and not for each record.
     pub fn new(
         pipeline: &Pipeline,
         partitioner: Partitioner,
         given: Option<Given>,
+        target: Option<Arc<Schema>>,
     ) -> Result<Self, Vec<Fault>> {
         if let Some(Given { schema, indexes: Some(indexes), .. }) = &given {
             let options = row::Options::of(pipeline);
-            let plan = Plan::compile(schema, indexes, &options.decode).map_err(|f| vec![f])?;
+            let plan = match &target {
+                None => Plan::compile(schema, indexes, &options.decode),
+                Some(target) => Plan::compile_onto(schema, target, &options.decode),
+            };
+            let plan = plan.map_err(|f| vec![f])?;
             let value = ValuePlan { plan, schema: Some(schema.clone()) };
             let key = KeyPlan::of(options.key.format);
             let plan = RowPlan::new(Some(value), key, &options).map_err(|f| vec![f])?;
@@ -127,6 +132,7 @@ impl Decoding {
         // Nobody waits here: what the registry does not have is said at once.
         settings.unknown_id_grace_ms = 0;
         settings.breaker = false;
+        settings.target = target;
         Ok(Self {
             settings: Arc::new(settings),
             given,

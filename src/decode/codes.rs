@@ -51,15 +51,7 @@ pub static TOO_WIDE: Code = Code {
     title: "schema with too many columns",
     help: "Nested types are written out in full, so a schema that names a large type in many places grows. Split the topic, or make the part `bytes`.",
 };
+
 /// The codes of every format.
-pub static CODES: &[&Code] = &[
-    &MALFORMED,
-    &UTF8,
-    &DEPTH,
-    &TOO_LARGE,
-    &RANGE,
-    &BATCH_FULL,
-    &NO_COLUMNS,
-    &TOO_WIDE,
-    &LANGUAGE,
-];
+pub static CODES: &[&Code] =
+    &[&MALFORMED, &UTF8, &DEPTH, &TOO_LARGE, &RANGE, &BATCH_FULL, &NO_COLUMNS, &TOO_WIDE];

@@ -411,7 +411,11 @@ impl Intake {
     fn make_value(&mut self, schema: &Arc<Schema>, indexes: &[u32]) -> Result<usize, Box<Reject>> {
         let options = &self.settings.row.decode;
         takes(options.value.format, schema, "value.format")?;
-        let plan = Plan::compile(schema, indexes, options).map_err(|f| refused(&f))?;
+        let plan = match &self.settings.target {
+            None => Plan::compile(schema, indexes, options),
+            Some(target) => Plan::compile_onto(schema, target, options),
+        };
+        let plan = plan.map_err(|f| refused(&f))?;
         self.add_value(ValuePlan { plan, schema: Some(schema.clone()) })
     }
 

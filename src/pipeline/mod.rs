@@ -192,6 +192,7 @@ pub fn settings(
     Settings {
         row: row::Options::of(pipeline),
         wire: pipeline.wire.clone(),
+        target: None,
         partitioner,
         files: Arc::new(Files {
             pipeline: pipeline.name.clone(),

@@ -21,7 +21,7 @@ use crate::pipeline::lanes::{Files, Lanes, Output};
 use crate::pipeline::row;
 use crate::position::{Offset, OffsetRange, TopicPartition};
 use crate::record::{Record, RecordBatch};
-use crate::registry::Found;
+use crate::registry::{Found, Schema};
 use crate::store::Staged;
 use crate::wire::SchemaRef;
 
@@ -45,6 +45,8 @@ const REWIND_MS: (u64, u64) = (1_000, 60_000);
 pub struct Settings {
     pub row: row::Options,
     pub wire: config::Wire,
+    /// Rows have the columns of this schema, whatever wrote them (Avro); none: those of their writer's.
+    pub target: Option<Arc<Schema>>,
     pub partitioner: Partitioner,
     pub files: Arc<Files>,
     pub commit: config::Commit,

@@ -308,6 +308,30 @@ fn many_records_stream_in_order() {
     }
 }
 
+#[test]
+fn rows_are_projected_onto_a_target_as_avro_resolves_them() {
+    let folder = folder();
+    // A new field with a default, one promoted, one gone; and one without a default.
+    let target = r#"{"type":"record","name":"Order","fields":[
+        {"name":"added","type":"string","default":"new"},{"name":"id","type":"double"}]}"#;
+    std::fs::write(folder.path().join("v2.avsc"), target).unwrap();
+    let args = ["decode", "--avsc", "order.avsc", "--target", "v2.avsc", "--in", "-"];
+    let ended = piped(folder.path(), &args, "gAECBEZS\nAQA=\n");
+    assert_eq!(
+        lines(&ended),
+        [
+            json!({"n": 0, "row": {"added": "new", "id": 64.0}}),
+            json!({"n": 1, "row": {"added": "new", "id": -1.0}})
+        ],
+        "{ended:?}"
+    );
+    std::fs::write(folder.path().join("v2.avsc"), target.replace(r#","default":"new""#, ""))
+        .unwrap();
+    let ended = piped(folder.path(), &args, "AQA=\n");
+    assert_eq!((ended.code(), ended.stdout.as_str()), (Some(2), ""), "{ended:?}");
+    assert!(ended.stderr.contains("added"), "{}", ended.stderr);
+}
+
 /// A registry with a Protobuf file that imports another one; the id of the first.
 fn referenced(world: &World) -> u32 {
     world.runtime.block_on(async {
@@ -595,10 +619,8 @@ fn configured_columns_beside_the_value_are_shown_as_a_run_writes_them() {
     world.fill("orders", 1, 3);
     let more = "key: { format: string }\nmetadata: [offset, partition]\nvalue: { tombstones: row }\npartition_by: [country]\nsink: { url: out }\n";
     let config = world.config("[orders]", more);
-    let ended = forebay(
-        world.folder.path(),
-        &["decode", "-c", config.to_str().unwrap(), "--offset", "2"],
-    );
+    let ended =
+        forebay(world.folder.path(), &["decode", "-c", config.to_str().unwrap(), "--offset", "2"]);
     assert_eq!(ended.code(), Some(0), "{ended:?}");
     assert_eq!(
         lines(&ended),

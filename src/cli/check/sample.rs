@@ -40,7 +40,7 @@ pub(super) async fn sample(
         let Ok((back, (batches, faults))) = read.await else { return };
         look = Some(back);
         report.find(Area::Broker, faults);
-        let mut decoding = match Decoding::new(pipeline, partitioner.clone(), None) {
+        let mut decoding = match Decoding::new(pipeline, partitioner.clone(), None, None) {
             Ok(decoding) => decoding,
             Err(faults) => return report.find(Area::Configuration, faults),
         };

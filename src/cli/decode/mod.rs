@@ -54,6 +54,7 @@ const COUNT: u64 = 10;
   forebay decode --registry http://localhost:8081 --framed --in records.b64
   forebay decode -c forebay.yaml --topic orders --partition 3 --offset 918273 --count 10
   forebay decode -c forebay.yaml --in rejects.parquet --out again.parquet
+  forebay decode --avsc v1.avsc --target v2.avsc --in payloads.b64
 
 Output, a line each: {\"n\":0,\"row\":{…}} or {\"n\":1,\"reject\":{\"code\":…,\"message\":…}}, in input order;
 `n` is the line, from 0, or the offset. Exit code 3: there were rejects."
@@ -107,7 +108,7 @@ pub struct Args {
     /// A partition expression: rows come with their key; repeatable; in place of the configuration's
     #[arg(long, value_name = "EXPR", conflicts_with = "out")]
     partition_by: Vec<String>,
-    /// Project the rows onto this schema
+    /// Project the rows onto this schema (Avro: `.avsc`), as its resolution says: a newer or older version
     #[arg(long, value_name = "FILE")]
     target: Option<PathBuf>,
     /// Write the rows as one Parquet file (replacing it), all columns in it; rejects go to standard error
@@ -160,6 +161,7 @@ fn prepare(args: &Args) -> Result<Job, Vec<Fault>> {
         indexes,
         framed: args.framed,
     });
+    let target = schema::target(args).map_err(one)?;
     let pipeline = settings(config.as_ref(), given.is_some())?;
     let client = match (&given, &args.registry, &config) {
         (Some(_), ..) => None,
@@ -168,7 +170,7 @@ fn prepare(args: &Args) -> Result<Job, Vec<Fault>> {
     };
     let client = client.transpose().map_err(one)?;
     let keys = !pipeline.partition_by.is_empty() || !args.partition_by.is_empty();
-    let decoding = Decoding::new(&pipeline, partitioner(args, &pipeline)?, given)?;
+    let decoding = Decoding::new(&pipeline, partitioner(args, &pipeline)?, given, target)?;
     let runtime = runtime().map_err(one)?;
     let input = Input::open(args, config.as_ref(), pipeline.limits).map_err(one)?;
     let sink = Sink::open(args, &pipeline, keys).map_err(one)?;
@@ -183,15 +185,6 @@ fn prepare(args: &Args) -> Result<Job, Vec<Fault>> {
 /// Arguments that do not go together, beyond what the parser knows.
 fn check(args: &Args) -> Result<(), Fault> {
     let fault = |text: &str| Err(Fault::new(&ARGUMENTS, text));
-    if let Some(target) = &args.target {
-        return Err(Fault::new(
-            &ARGUMENTS,
-            format!(
-                "argument `--target {}`: not in this version; rows have the columns of their writer's schema",
-                target.display()
-            ),
-        ));
-    }
     let schema = args.proto.is_some() || args.avsc.is_some() || args.json_schema.is_some();
     if !schema && args.registry.is_none() && args.config.is_none() {
         return fault(

@@ -33,6 +33,25 @@ pub(super) fn read(args: &Args) -> Result<Option<Chosen>, Fault> {
     Ok(Some((Arc::new(schema), Some(Vec::new()))))
 }
 
+/// The schema that `--target` names. Only Avro says how records of one schema become rows of another.
+pub(super) fn target(args: &Args) -> Result<Option<Arc<Schema>>, Fault> {
+    let Some(path) = &args.target else { return Ok(None) };
+    if args.proto.is_some() || path.extension().is_none_or(|e| e != "avsc") {
+        return Err(Fault::new(
+            &ARGUMENTS,
+            format!(
+                "argument `--target {}`: projection onto an Avro schema (`.avsc`) alone is in this version, of Avro records",
+                path.display()
+            ),
+        ));
+    }
+    let references: Vec<Reference> =
+        args.reference.iter().map(|path| reference(path)).collect::<Result<_, Fault>>()?;
+    let schema = compile(0, Language::Avro, &text(path)?, &references)
+        .map_err(|fault| fault.at(path.display().to_string()))?;
+    Ok(Some(Arc::new(schema)))
+}
+
 fn text(path: &Path) -> Result<String, Fault> {
     let size = std::fs::metadata(path).map_err(|e| io(path, &e, "a schema file"))?.len();
     if size > TEXT_MAX as u64 {

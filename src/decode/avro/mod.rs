@@ -116,7 +116,11 @@ impl State {
 impl Program {
     /// True if the schema is no record, so that its one column is the datum itself.
     pub fn is_scalar(&self) -> bool {
-        !matches!(self.root, Step::Record(_))
+        match &self.root {
+            Step::Record(_) => false,
+            Step::Onto(onto) => !matches!(**onto, onto::OntoStep::Record(_)),
+            _ => true,
+        }
     }
 
     /// See [`crate::decode::Plan::unreadable`].
