@@ -1,7 +1,7 @@
 //! Tests without network or other programs: one module a room.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-#[path = "../shared/answers.rs"]
+#[path = "../support/answers.rs"]
 mod answers;
 #[path = "../support/alloc.rs"]
 #[allow(dead_code)] // each caller takes what it asks for
@@ -23,7 +23,7 @@ mod server;
 mod simulation;
 mod source;
 #[macro_use]
-#[path = "../shared/store_checks.rs"]
+#[path = "../support/store_checks.rs"]
 mod store_checks;
 mod store;
 mod task;
