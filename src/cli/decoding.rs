@@ -14,7 +14,7 @@ use arrow::array::{AsArray, RecordBatch as Rows};
 use arrow::datatypes::Int64Type;
 
 use crate::clock::System;
-use crate::config::{Format, Pipeline};
+use crate::config::{Format, Pipeline, UnusableSchema};
 use crate::decode::Plan;
 use crate::error::Fault;
 use crate::partition::{Key, Partitioner};
@@ -132,6 +132,7 @@ impl Decoding {
         // Nobody waits here: what the registry does not have is said at once.
         settings.unknown_id_grace_ms = 0;
         settings.breaker = false;
+        settings.unusable_schema = UnusableSchema::Reject;
         settings.target = target;
         Ok(Self {
             settings: Arc::new(settings),

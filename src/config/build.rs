@@ -347,7 +347,11 @@ fn s3(v: &mut Values<'_>) -> S3 {
 fn rejects(v: &mut Values<'_>, sink: &Sink, pipeline: &str) -> Rejects {
     const PATH: &str = "rejects.url";
     let breaker = v.flag("rejects.breaker").unwrap_or(true);
-    let default = Rejects { prefix: format!("_rejects/{pipeline}"), breaker };
+    let words = [("reject", UnusableSchema::Reject), ("pause", UnusableSchema::Pause)];
+    let unusable_schema =
+        v.choice("rejects.unusable_schema", &words).unwrap_or(UnusableSchema::Reject);
+    let prefix = format!("_rejects/{pipeline}");
+    let default = Rejects { prefix, breaker, unusable_schema };
     let Some(text) = v.text(PATH) else { return default };
     let below = sink_url(&text).ok().and_then(|url| match (&sink.url, url) {
         (SinkUrl::S3 { bucket, prefix }, SinkUrl::S3 { bucket: b, prefix: p }) if *bucket == b => {
@@ -369,7 +373,7 @@ fn rejects(v: &mut Values<'_>, sink: &Sink, pipeline: &str) -> Rejects {
             && prefix.split('/').all(|part| !matches!(part, "" | "." | ".."))
     };
     match below.filter(|prefix| legal(prefix)) {
-        Some(prefix) => Rejects { prefix, breaker },
+        Some(prefix) => Rejects { prefix, ..default },
         None => {
             if let Some(value) = v.scalar(PATH) {
                 v.wrong_value(

@@ -475,6 +475,16 @@ pub struct Rejects {
     pub prefix: String,
     /// Whether rejects that look like a fault of the registry or of a deployment pause a Kafka partition.
     pub breaker: bool,
+    pub unusable_schema: UnusableSchema,
+}
+
+/// What a schema that the registry does not have, or that gives no columns, does to its records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnusableSchema {
+    /// They are rejected, the registry's `unknown_id_grace` over.
+    Reject,
+    /// Their Kafka partition waits.
+    Pause,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -329,6 +329,10 @@ pub static OPTIONS: &[Opt] = &[
         "Pause a Kafka partition when one schema id makes 1,000 rejects in a minute, or 100 that are over half of all records, of kinds that a registry or a deployment can cause.",
         "The pause ends by itself when the registry's answer changes. `false` rejects such records without end.",
         "`errors.tolerance`"),
+    row("rejects.unusable_schema", Choice(&["reject", "pause"]), Is("reject"),
+        "Records whose schema the registry does not have, or whose schema gives no columns: rejected, or their Kafka partition waits.",
+        "With `pause` a schema that appears in the registry ends the wait; for one that is there and cannot be used, change the configuration and restart. It takes the place of `rejects.breaker` for these records.",
+        "`errors.tolerance`"),
 
     row("limits.record_bytes", Size(1 << 10, 256 * MIB), Is("32MiB"),
         "Key, value and headers of one record. Larger ones are rejected by reference: size, SHA-256, first 4 KiB.",

@@ -148,7 +148,7 @@ impl Intake {
         let limit = settings.row.decode.limits.record_bytes;
         let readings = wire::readings(settings.wire.message_indexes(&topic_partition.topic));
         Self {
-            breaker: Breaker::new(settings.breaker),
+            breaker: Breaker::new(settings.breaker, settings.unusable_schema),
             rejects: RejectRows::new(topic_partition.clone(), limit),
             plain: settings.row.is_plain(),
             of_keys: settings.row.of_keys(),

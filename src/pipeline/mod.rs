@@ -210,5 +210,6 @@ pub fn settings(
         unknown_id_grace_ms: pipeline.registry.unknown_id_grace.as_millis() as u64,
         rejects_prefix: pipeline.rejects.prefix.clone(),
         breaker: pipeline.rejects.breaker,
+        unusable_schema: pipeline.rejects.unusable_schema,
     }
 }

@@ -55,6 +55,7 @@ pub struct Settings {
     pub rejects_prefix: String,
     /// False: suspicious rejects never pause a Kafka partition.
     pub breaker: bool,
+    pub unusable_schema: config::UnusableSchema,
 }
 
 /// What happened.
