@@ -17,7 +17,7 @@ pub trait Env {
     fn var(&self, name: &str) -> Option<String>;
     /// A file that `${file:…}` names; the text of an error says why not.
     fn file(&self, path: &Path) -> Result<SecretFile, String>;
-    /// A file that is no secret, at most [`FILE_MAX`] bytes; the text of an error says why not.
+    /// A file that is no secret, at most `FILE_MAX` bytes; the text of an error says why not.
     fn plain_file(&self, path: &Path) -> Result<String, String>;
     /// Bytes of memory this process may use: the cgroup's limit, else the machine's.
     fn memory_bytes(&self) -> u64;

@@ -2,7 +2,7 @@
 //!
 //! Owns: the arguments, and what goes from the input through the decoders to the output.
 //! Does not own: reading the input (`input`), schema files (`schema`), what is written (`output`), how
-//! rows are shown ([`crate::cli::rows`]), decoding ([`crate::cli::decoding`]).
+//! rows are shown (`cli::rows`), decoding (`cli::decoding`).
 //! Bounded by: one chunk of records at a time; rows are written before more is read.
 //! Absent: groups, commits, lanes.
 

@@ -1,5 +1,5 @@
 //! Records with their schema inside, as Kafka Connect's `JsonConverter` writes them:
-//! `{"schema": …, "payload": …}`; and that schema → [`Shape`].
+//! `{"schema": …, "payload": …}`; and that schema → `Shape`.
 
 use arrow::datatypes::TimeUnit;
 
