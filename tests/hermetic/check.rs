@@ -178,3 +178,30 @@ fn check_by_topic_and_record_finds_the_subjects_of_a_topic() {
     assert_eq!(ended.code(), Some(0), "{ended:?}");
     assert!(ended.stdout.contains("the registry has 1 subjects: orders-value"), "{}", ended.stdout);
 }
+
+#[test]
+fn check_shows_the_columns_beside_the_value() {
+    let world = World::new();
+    world.fill("orders", 1, 3);
+    let config = world.config(
+        "[orders]",
+        "metadata: [offset, schema_id]\nkey: { format: string }\nvalue: { tombstones: row }\nsink: { url: out }\n",
+    );
+    let ended = check(&world, &config, &["--output", "json", "--sample", "2"]);
+    assert_eq!(ended.code(), Some(0), "{ended:?}");
+    let report = ended.json();
+    let topic = &report["topics"][0];
+    let columns: Vec<&str> = topic["subjects"][0]["columns"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|c| c["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(columns, ["id", "country", "made", "_deleted", "_key", "_offset", "_schema_id"]);
+    for record in topic["sample"].as_array().unwrap() {
+        let row = &record["row"];
+        assert_eq!((&row["_offset"], &row["_key"]), (&record["offset"], &Value::Null));
+        assert_eq!((&row["id"], &row["_deleted"]), (&record["offset"], &json!(false)));
+        assert!(row["_schema_id"].as_i64() > Some(0), "{row}");
+    }
+}

@@ -193,7 +193,7 @@ impl Rig {
                 1_000,
                 1,
             )),
-            registry: client,
+            registry: Some(client),
             shared: Arc::new(Shared::new(Store::memory(store.clone()))),
             runtime: runtime.handle().clone(),
             control: control.clone(),

@@ -2,11 +2,12 @@
 //! fits them.
 
 use super::report::{Area, Report, Subject};
-use crate::config::{Pipeline, SubjectNameStrategy};
+use crate::config::{Format, Pipeline, SubjectNameStrategy};
 use crate::decode::Plan;
 use crate::error::Fault;
 use crate::partition::Partitioner;
 use crate::pipeline;
+use crate::pipeline::row::{KeyPlan, Options, RowPlan, ValuePlan};
 use crate::registry::client::Version;
 use crate::registry::codes::SUBJECT;
 use crate::registry::{Client, Lookup, subject_name};
@@ -48,10 +49,17 @@ pub(super) async fn subjects(
                 continue;
             }
         };
+        let key = match key(client, pipeline, topic, &mut report.topics[index].notes).await {
+            Ok(key) => key,
+            Err(fault) => {
+                report.find(Area::Registry, [fault]);
+                KeyPlan::None
+            }
+        };
         for name in candidates {
             match client.latest(&name).await {
                 Ok(version) => {
-                    let found = columns(pipeline, partitioner, topic, &version, report);
+                    let found = columns(pipeline, partitioner, topic, &version, &key, report);
                     report.topics[index].subjects.extend(found);
                 }
                 Err(Lookup::Unavailable(fault)) => {
@@ -63,6 +71,55 @@ pub(super) async fn subjects(
                 }
             }
         }
+    }
+    true
+}
+
+/// What the latest version of a topic's key subject makes of keys. Keys follow the strategy `topic`.
+async fn key(
+    client: &Client,
+    pipeline: &Pipeline,
+    topic: &str,
+    notes: &mut Vec<String>,
+) -> Result<KeyPlan, Fault> {
+    if !pipeline.key.format.is_some_and(Format::is_framed) {
+        return Ok(KeyPlan::of(pipeline.key.format));
+    }
+    let name = subject_name(SubjectNameStrategy::Topic, topic, Side::Key, None)?;
+    match client.latest(&name).await {
+        Ok(version) => Plan::compile(&version.schema, &[0], &Options::of(pipeline).of_keys())
+            .map(KeyPlan::Plan)
+            .map_err(|fault| fault.at(format!("subject {name} version {}", version.version))),
+        Err(Lookup::Unknown(_)) => {
+            notes.push(format!("key: no subject `{name}`, so `_key` is known once a key is read"));
+            Ok(KeyPlan::None)
+        }
+        Err(lookup) => Err(lookup.into_fault()),
+    }
+}
+
+/// The columns that the configuration gives every record. False if it gives none that can be used.
+pub(super) fn fixed(pipeline: &Pipeline, partitioner: &Partitioner, report: &mut Report) -> bool {
+    let plan = match pipeline::fixed_columns(pipeline, partitioner) {
+        Ok(Some(plan)) => plan,
+        Ok(None) => {
+            let note =
+                "columns: those of the schema in each record, known once one is read (--sample)";
+            report.topics.iter_mut().for_each(|topic| topic.notes.push(note.to_owned()));
+            return true;
+        }
+        Err(faults) => {
+            report.find(Area::Configuration, faults);
+            return false;
+        }
+    };
+    for topic in &mut report.topics {
+        let fields = plan.schema.fields().iter();
+        let shown = fields.map(|f| {
+            let nullable = if f.is_nullable() { "nullable" } else { "required" };
+            format!("column {} {nullable} {}", f.name(), f.data_type())
+        });
+        topic.notes.extend(shown.chain(plan.notes.iter().map(|note| format!("note: {note}"))));
     }
     true
 }
@@ -117,10 +174,16 @@ fn columns(
     partitioner: Option<&Partitioner>,
     topic: &str,
     version: &Version,
+    key: &KeyPlan,
     report: &mut Report,
 ) -> Option<Subject> {
     let place = format!("subject {} version {}", version.subject, version.version);
-    let plan = match Plan::compile(&version.schema, &[0], &pipeline::decode_options(pipeline)) {
+    let options = Options::of(pipeline);
+    let plan = Plan::compile(&version.schema, &[0], &options.decode).and_then(|plan| {
+        let value = ValuePlan { plan, schema: Some(version.schema.clone()) };
+        RowPlan::new(Some(value), key.clone(), &options)
+    });
+    let plan = match plan {
         Ok(plan) => plan,
         Err(fault) => {
             report.find(Area::Registry, [fault.at(place)]);
