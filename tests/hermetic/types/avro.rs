@@ -5,8 +5,13 @@ use forebay::registry::Language;
 
 use super::{Row, Table, row, with};
 
-pub(super) static TABLE: Table =
-    Table { title: "Avro", language: Language::Avro, whole, rows: ROWS, notes: NOTES };
+pub(super) static TABLE: Table = Table {
+    title: "Avro",
+    plan: |text, options| super::registered(Language::Avro, text, options),
+    whole,
+    rows: ROWS,
+    notes: NOTES,
+};
 
 fn whole(row: &str) -> String {
     format!(

@@ -5,6 +5,7 @@
 //! ([`readers`]): it was tried with those programs, or stands in their documentation.
 
 mod avro;
+mod json;
 mod protobuf;
 mod readers;
 
@@ -16,15 +17,16 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, TimeUnit};
 use forebay::config::{Compression, Limits, Reader, Value};
 use forebay::decode::{Options, Plan};
+use forebay::error::Fault;
 use forebay::file::{Encoding, ParquetFile, Provenance};
 use forebay::position::TopicPartition;
+use forebay::registry::Language;
 use forebay::registry::compile::compile;
-use forebay::registry::{Language, Schema};
 use parquet::file::reader::FileReader;
 use parquet::file::serialized_reader::SerializedFileReader;
 use parquet::schema::types::TypePtr;
 
-/// One line of the page. A language without a table here has none on the page.
+/// One line of the page.
 pub(super) struct Row {
     /// What the page calls it: Markdown.
     pub(super) source: &'static str,
@@ -49,10 +51,10 @@ pub(super) const fn with(
     Row { source: "", schemas, option, set }
 }
 
-/// The tables of one language.
+/// The table of one language.
 pub(super) struct Table {
     pub(super) title: &'static str,
-    pub(super) language: Language,
+    pub(super) plan: fn(&str, &Options) -> Result<Arc<Plan>, Fault>,
     /// The schema text around a row's schema.
     pub(super) whole: fn(&str) -> String,
     pub(super) rows: &'static [Row],
@@ -68,6 +70,11 @@ fn options() -> Options {
     }
 }
 
+/// The plan of a schema of the registry.
+fn registered(language: Language, text: &str, options: &Options) -> Result<Arc<Plan>, Fault> {
+    Plan::compile(&compile(1, language, text, &[])?, &[0], options)
+}
+
 /// Arrow, Parquet, DuckDB, Spark, Athena.
 type Cells = [String; 5];
 
@@ -75,9 +82,7 @@ fn cells(table: &Table, text: &str, set: fn(&mut Options)) -> Cells {
     let mut options = options();
     set(&mut options);
     let text = (table.whole)(text);
-    let schema: Schema =
-        compile(1, table.language, &text, &[]).unwrap_or_else(|f| panic!("{text}: {f}"));
-    let plan = Plan::compile(&schema, &[0], &options).unwrap_or_else(|f| panic!("{text}: {f}"));
+    let plan = (table.plan)(&text, &options).unwrap_or_else(|f| panic!("{text}: {f}"));
     let fields = plan.schema.fields().iter().filter(|field| !field.name().starts_with("other"));
     let fields: Vec<&Arc<Field>> = fields.collect();
     if fields.is_empty() {
@@ -188,6 +193,8 @@ fn parquet_type(column: &TypePtr) -> String {
     }
 }
 
+static TABLES: [&Table; 4] = [&protobuf::TABLE, &avro::TABLE, &json::TABLE, &json::CONNECT];
+
 const INTRODUCTION: &str = "# Types
 
 <!-- Generated from the tables of tests/hermetic/types: `FOREBAY_BLESS='docs/*' cargo test --test hermetic types` writes it anew. -->
@@ -202,7 +209,7 @@ DuckDB and Spark were tried (Spark 4.0, DuckDB 2.0); Athena's column follows its
 
 fn page() -> String {
     let mut out = INTRODUCTION.to_owned();
-    for table in [&protobuf::TABLE, &avro::TABLE] {
+    for table in TABLES {
         let _ = write!(
             out,
             "\n## {}\n\n| type | option | Arrow | Parquet | DuckDB | Spark | Athena |\n|---|---|---|---|---|---|---|\n",
@@ -242,7 +249,7 @@ fn page_of_types_is_fresh() {
 
 #[test]
 fn source_types_of_one_row_have_one_result() {
-    for table in [&protobuf::TABLE, &avro::TABLE] {
+    for table in TABLES {
         for row in table.rows {
             let results: BTreeSet<Cells> =
                 row.schemas.iter().map(|schema| cells(table, schema, row.set)).collect();
@@ -253,7 +260,7 @@ fn source_types_of_one_row_have_one_result() {
 
 #[test]
 fn option_of_a_row_changes_it() {
-    for table in [&protobuf::TABLE, &avro::TABLE] {
+    for table in TABLES {
         for row in table.rows.iter().filter(|row| !row.option.is_empty()) {
             let default = cells(table, row.schemas[0], |_| {});
             let changed = cells(table, row.schemas[0], row.set);
@@ -265,7 +272,7 @@ fn option_of_a_row_changes_it() {
 /// With the default readers nothing is written that one of them refuses: the promise of `readers`.
 #[test]
 fn default_columns_are_opened_by_every_reader() {
-    for table in [&protobuf::TABLE, &avro::TABLE] {
+    for table in TABLES {
         for row in table.rows.iter().filter(|row| !row.option.contains("native")) {
             for schema in row.schemas {
                 let [_, parquet, readers @ ..] = cells(table, schema, row.set);

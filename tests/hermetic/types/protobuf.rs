@@ -5,8 +5,13 @@ use forebay::registry::Language;
 
 use super::{Row, Table, row, with};
 
-pub(super) static TABLE: Table =
-    Table { title: "Protobuf", language: Language::Protobuf, whole, rows: ROWS, notes: NOTES };
+pub(super) static TABLE: Table = Table {
+    title: "Protobuf",
+    plan: |text, options| super::registered(Language::Protobuf, text, options),
+    whole,
+    rows: ROWS,
+    notes: NOTES,
+};
 
 /// A row that brings its own syntax is a whole file.
 fn whole(row: &str) -> String {
