@@ -10,9 +10,11 @@
 pub mod avro;
 pub mod cells;
 pub mod frame;
+pub mod json;
 pub mod oracle;
 pub mod protobuf;
 pub mod schema_text;
+pub mod tree;
 
 /// One target: its name, its body, and words that lead inputs further.
 pub struct Target {
@@ -26,6 +28,7 @@ pub static TARGETS: &[Target] = &[
     Target { name: "frame", run: frame::run, words: frame::WORDS },
     Target { name: "protobuf", run: protobuf::run, words: protobuf::WORDS },
     Target { name: "avro", run: avro::run, words: avro::WORDS },
+    Target { name: "json", run: json::run, words: json::WORDS },
     Target { name: "schema_text", run: schema_text::run, words: schema_text::WORDS },
 ];
 
