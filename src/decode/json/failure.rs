@@ -84,6 +84,14 @@ impl Failure {
         self
     }
 
+    /// The same failure, one entry of a map further out. The key may be as long as the record: cut before it
+    /// is copied.
+    #[cold]
+    pub(super) fn within_key(self: Box<Self>, key: &str) -> Box<Self> {
+        let kept = &key[..key.floor_char_boundary(SEGMENT_MAX - 2)];
+        self.within(&format!("[{kept}]"))
+    }
+
     /// The reject, with its whole path: ``json field `device.os` at byte 17: …``.
     #[cold]
     pub(super) fn reject(&self) -> Box<Reject> {

@@ -58,7 +58,7 @@ impl<'r> Run<'r> {
             read!(self, self.cursor.require(b':', "`:`"));
             if let Err(failure) = self.value(&items.item, entry) {
                 self.cursor.rewind(end);
-                return Err(failure.within(&format!("[{}]", self.cursor.since(start))));
+                return Err(failure.within_key(self.cursor.since(start)));
             }
             match self.cursor.peek() {
                 b',' => self.cursor.step(),
