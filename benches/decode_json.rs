@@ -1,133 +1,85 @@
-//! JSON bodies → columns: the 16-field order event, in batches of 8,192 rows, beside arrow-json (to Arrow)
-//! and serde_json (to its `Value`), in one run; members as the schema lists them, and in another order;
-//! then to a gzip Parquet file.
-#![allow(clippy::unwrap_used)]
+//! JSON bodies → columns: nanoseconds a record for each shape of `tests/support/shapes.rs`, in batches of
+//! 8,192 rows, beside arrow-json (to Arrow) and serde_json (to its `Value`), in one run; members as the
+//! schema lists them, then sorted by name; the flat one then to a gzip Parquet file.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::hint::black_box;
+use std::sync::Arc;
+use std::time::Duration;
 
-use arrow_json::reader::ReaderBuilder;
+use arrow::datatypes::{DataType, FieldRef, Fields, Schema, SchemaRef};
+use arrow_json::reader::{Decoder, ReaderBuilder};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use forebay::clock::Seeded;
-use forebay::config::{self, Reader};
-use forebay::decode::{Decoder, Options, Plan};
-use forebay::registry::{self, JsonSchema, Language, Parsed};
+use forebay::registry::Language;
 use serde_json::Value;
 
 #[path = "../tests/support/gzip_file.rs"]
 mod gzip_file;
+#[path = "../tests/support/shapes.rs"]
+mod shapes;
+mod support;
 
-const ROWS: usize = 8_192;
-const SCHEMA: &str = include_str!("../tests/corpus/event/orders.schema.json");
+use shapes::ROWS;
+use support::{per_record, say_size};
 
-fn pick<'a>(random: &mut Seeded, from: &[&'a str]) -> &'a str {
-    from[random.below(from.len() as u64) as usize]
-}
-
-/// One event, fields as an online shop would fill them: its members as texts, in the schema's order.
-fn members(random: &mut Seeded, number: i64) -> Vec<String> {
-    let order_id = uuid::Uuid::from_u64_pair(random.next_u64(), random.next_u64());
-    let ms = 1_760_000_000_000 + number * 21 + random.below(1_000) as i64;
-    let created_at = jiff::Timestamp::from_millisecond(ms).unwrap();
-    let tags: Vec<String> =
-        (0..random.below(5)).map(|_| format!("\"tag-{}\"", random.below(50))).collect();
-    let coupon = match random.one_in(10) {
-        true => format!("\"SAVE{}\"", random.below(50)),
-        false => "null".to_owned(),
+/// arrow-json knows zones by their offset, not by name.
+fn arrow_json(columns: &SchemaRef) -> Decoder {
+    let zoned = |field: &FieldRef| match field.data_type() {
+        DataType::Timestamp(unit, Some(_)) => {
+            let kind = DataType::Timestamp(*unit, Some("+00:00".into()));
+            Arc::new(field.as_ref().clone().with_data_type(kind))
+        }
+        _ => field.clone(),
     };
-    vec![
-        format!(r#""order_id":"{order_id}""#),
-        format!(r#""customer_id":{}"#, 1_000_000 + number),
-        format!(r#""created_at":"{created_at}""#),
-        format!(r#""country":"C{}""#, random.below(20).min(random.below(20))),
-        format!(r#""city":"city-{}""#, random.below(500)),
-        format!(
-            r#""currency":"{}""#,
-            pick(random, &["EUR", "USD", "GBP", "CHF", "SEK", "PLN", "CZK", "DKK"])
-        ),
-        format!(r#""amount":{}"#, random.below(100_000) as f64 / 100.0),
-        format!(r#""quantity":{}"#, 1 + random.below(12)),
-        format!(
-            r#""status":"{}""#,
-            pick(random, &["STATUS_UNSPECIFIED", "PLACED", "PAID", "SHIPPED", "CANCELLED"])
-        ),
-        format!(r#""is_gift":{}"#, random.one_in(20)),
-        format!(r#""email":"user{:07}@example.com""#, random.below(10_000_000)),
-        format!(r#""coupon":{coupon}"#),
-        format!(
-            r#""device":{{"os":"{}","version":{}}}"#,
-            pick(random, &["ios", "android", "windows", "macos", "linux", "other"]),
-            1 + random.below(20)
-        ),
-        format!(r#""tags":[{}]"#, tags.join(",")),
-        format!(r#""sku":"SKU-{:04}""#, random.below(5_000)),
-        format!(r#""score":{}"#, random.unit()),
-    ]
-}
-
-fn body(members: &[String]) -> Vec<u8> {
-    format!("{{{}}}", members.join(",")).into_bytes()
+    let columns: Fields = columns.fields().iter().map(zoned).collect();
+    let columns = Arc::new(Schema::new(columns));
+    ReaderBuilder::new(columns).with_batch_size(ROWS).build_decoder().unwrap()
 }
 
 fn decode(c: &mut Criterion) {
-    let mut random = Seeded::new(1);
-    let events: Vec<Vec<String>> =
-        (0..ROWS * gzip_file::BATCHES).map(|number| members(&mut random, number as i64)).collect();
-    let all: Vec<Vec<u8>> = events.iter().map(|members| body(members)).collect();
-    let bodies = &all[..ROWS];
+    for shape in shapes::all() {
+        let bodies = shape.bodies(Language::Json, ROWS);
+        // A tree of serde_json keeps its members sorted.
+        let sorted: Vec<Vec<u8>> = bodies
+            .iter()
+            .map(|body| serde_json::from_slice::<Value>(body).unwrap().to_string().into_bytes())
+            .collect();
+        let name = format!("json {}", shape.name);
+        say_size(&name, &bodies);
+        let mut group = c.benchmark_group(name);
+        group.warm_up_time(Duration::from_secs(1)).sample_size(50);
 
-    let options = Options {
-        value: config::Value::default(),
-        readers: vec![Reader::Spark, Reader::Athena, Reader::Trino, Reader::Duckdb],
-        limits: config::Limits::default(),
-    };
-    let registered = registry::Schema {
-        id: 1,
-        language: Language::Json,
-        parsed: Parsed::Json(JsonSchema { text: SCHEMA.to_owned(), references: Vec::new() }),
-    };
-    let plan = Plan::compile(&registered, &[], &options).unwrap();
-    let mut ours = Decoder::new(plan.clone());
-    let mut theirs =
-        ReaderBuilder::new(plan.schema.clone()).with_batch_size(ROWS).build_decoder().unwrap();
-
-    let mut group = c.benchmark_group("json orders");
-    group.throughput(Throughput::Elements(ROWS as u64));
-    group.bench_function("forebay", |b| {
-        b.iter(|| {
-            bodies.iter().for_each(|body| ours.append(body).unwrap());
-            black_box(ours.finish())
-        });
-    });
-    let reversed: Vec<Vec<u8>> = events[..ROWS]
-        .iter()
-        .map(|members| body(&members.iter().rev().cloned().collect::<Vec<_>>()))
-        .collect();
-    group.bench_function("forebay, members in another order", |b| {
-        b.iter(|| {
-            reversed.iter().for_each(|body| ours.append(body).unwrap());
-            black_box(ours.finish())
-        });
-    });
-    group.bench_function("arrow-json", |b| {
-        b.iter(|| {
-            for body in bodies {
-                theirs.decode(body).unwrap();
-            }
-            black_box(theirs.flush().unwrap())
-        });
-    });
-    group.sample_size(20);
-    group.bench_function("serde_json, values only", |b| {
-        b.iter(|| {
-            for body in bodies {
+        let mut ours = shape.decoder(Language::Json);
+        let mut theirs = arrow_json(&ours.plan().schema);
+        for (order, bodies) in [("", &bodies), (", members by name", &sorted)] {
+            per_record(&mut group, &format!("forebay{order}"), ROWS, || {
+                bodies.iter().for_each(|body| ours.append(body).unwrap());
+                black_box(ours.finish());
+            });
+            per_record(&mut group, &format!("arrow-json{order}"), ROWS, || {
+                for body in bodies {
+                    theirs.decode(body).unwrap();
+                }
+                black_box(theirs.flush().unwrap());
+            });
+        }
+        group.sample_size(20);
+        per_record(&mut group, "serde_json, values only", ROWS, || {
+            for body in &bodies {
                 black_box(serde_json::from_slice::<Value>(body).unwrap());
             }
         });
-    });
-    group.finish();
+        group.finish();
+    }
+}
 
-    // The same with the file: decode and encode, as a pipeline with one lane does.
-    let mut group = c.benchmark_group("json orders to gzip Parquet");
+/// Decode and encode, as a pipeline with one lane does.
+fn to_file(c: &mut Criterion) {
+    let shape = &shapes::all()[0];
+    let all = shape.bodies(Language::Json, ROWS * gzip_file::BATCHES);
+    let mut ours = shape.decoder(Language::Json);
+    let mut theirs = arrow_json(&ours.plan().schema);
+    let mut group = c.benchmark_group("json flat to gzip Parquet");
     group.throughput(Throughput::Elements((ROWS * gzip_file::BATCHES) as u64)).sample_size(10);
     group.bench_function("forebay", |b| {
         b.iter(|| {
@@ -150,5 +102,5 @@ fn decode(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, decode);
+criterion_group!(benches, decode, to_file);
 criterion_main!(benches);

@@ -25,8 +25,8 @@ const RECORDS: usize = 2_048;
 const CASE: &str = "FOREBAY_INSTRUCTIONS_CASE";
 /// A count may be so much higher than the one that is kept.
 const TOLERANCE: f64 = 1.03;
-const LANGUAGES: [(&str, Language); 2] =
-    [("protobuf", Language::Protobuf), ("avro", Language::Avro)];
+const LANGUAGES: [(&str, Language); 3] =
+    [("protobuf", Language::Protobuf), ("avro", Language::Avro), ("json", Language::Json)];
 
 /// What is counted: callgrind knows it by its name.
 #[unsafe(no_mangle)]

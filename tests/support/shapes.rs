@@ -1,11 +1,13 @@
-//! Four shapes of records, each as a Protobuf file, an Avro schema, and values as JSON: what the decode
-//! benchmarks measure.
+//! Four shapes of records, each as a Protobuf file, an Avro schema, a JSON Schema, and values as JSON: what
+//! the decode benchmarks measure.
 //!
-//! One value serves all encodings: `registry::encode` takes plain JSON, and leaves out what is absent.
+//! One value serves all encodings: `registry::encode` takes plain JSON, and leaves out what is absent. A JSON
+//! record has its members in the order of its schema, and instants as text.
 
 use std::fmt::Write;
 use std::sync::Arc;
 
+use arrow::datatypes::{DataType, Fields};
 use forebay::clock::Seeded;
 use forebay::config::{Limits, Reader, Value as Values};
 use forebay::decode::{Decoder, Options, Plan};
@@ -23,6 +25,7 @@ pub struct Shape {
     /// Of which the first message is meant.
     pub proto: String,
     pub avsc: String,
+    pub json: String,
     /// Record number `n` of a stream.
     pub value: fn(&mut Seeded, i64) -> Value,
 }
@@ -30,30 +33,44 @@ pub struct Shape {
 /// `flat`: 16 fields, an order. `nested`: lists of messages, a map, four levels. `wide`: 100 columns, all
 /// set. `sparse`: 100 columns, one in ten set.
 pub fn all() -> Vec<Shape> {
-    let include = |name, proto: &str, avsc: &str, value| Shape {
+    let include = |name, [proto, avsc, json]: [&str; 3], value| Shape {
         name,
         proto: proto.to_owned(),
         avsc: avsc.to_owned(),
+        json: json.to_owned(),
         value,
     };
     vec![
         include(
             "flat",
-            include_str!("../corpus/event/orders.proto"),
-            include_str!("../corpus/event/orders.avsc"),
+            [
+                include_str!("../corpus/event/orders.proto"),
+                include_str!("../corpus/event/orders.avsc"),
+                include_str!("../corpus/event/orders.schema.json"),
+            ],
             order,
         ),
         include(
             "nested",
-            include_str!("../corpus/event/bids.proto"),
-            include_str!("../corpus/event/bids.avsc"),
+            [
+                include_str!("../corpus/event/bids.proto"),
+                include_str!("../corpus/event/bids.avsc"),
+                include_str!("../corpus/event/bids.schema.json"),
+            ],
             bid,
         ),
-        Shape { name: "wide", proto: columns_proto(""), avsc: columns_avsc(false), value: wide },
+        Shape {
+            name: "wide",
+            proto: columns_proto(""),
+            avsc: columns_avsc(false),
+            json: columns_json(false),
+            value: wide,
+        },
         Shape {
             name: "sparse",
             proto: columns_proto("optional "),
             avsc: columns_avsc(true),
+            json: columns_json(true),
             value: sparse,
         },
     ]
@@ -63,13 +80,17 @@ impl Shape {
     pub fn schema(&self, language: Language) -> Arc<Schema> {
         let text = match language {
             Language::Protobuf => &self.proto,
-            Language::Avro | Language::Json => &self.avsc,
+            Language::Avro => &self.avsc,
+            Language::Json => &self.json,
         };
         Arc::new(compile(1, language, text, &[]).expect("a schema of the corpus"))
     }
 
     /// Bodies of the first `count` records, without frames.
     pub fn bodies(&self, language: Language, count: usize) -> Vec<Vec<u8>> {
+        if language == Language::Json {
+            return self.texts(count);
+        }
         let encoder = Encoder::new(self.schema(language), None).expect("an encoder");
         let mut random = Seeded::new(1);
         let body = |n| {
@@ -80,6 +101,18 @@ impl Shape {
         (0..count).map(body).collect()
     }
 
+    /// The same as JSON texts.
+    fn texts(&self, count: usize) -> Vec<Vec<u8>> {
+        let columns = self.decoder(Language::Json).plan().schema.clone();
+        let mut random = Seeded::new(1);
+        let text = |n| {
+            let mut out = String::new();
+            members(&(self.value)(&mut random, n as i64), columns.fields(), &mut out);
+            out.into_bytes()
+        };
+        (0..count).map(text).collect()
+    }
+
     /// Forebay's decoder as a pipeline would have it by default.
     pub fn decoder(&self, language: Language) -> Decoder {
         let options = Options {
@@ -88,6 +121,38 @@ impl Shape {
             limits: Limits::default(),
         };
         Decoder::new(Plan::compile(&self.schema(language), &[0], &options).expect("a plan"))
+    }
+}
+
+/// An object as text, its members in the order of the columns; those that are absent are left out.
+fn members(value: &Value, fields: &Fields, out: &mut String) {
+    out.push('{');
+    let there = fields.iter().filter_map(|field| Some((field, value.get(field.name())?)));
+    for (at, (field, value)) in there.enumerate() {
+        let _ = write!(out, "{}\"{}\":", if at == 0 { "" } else { "," }, field.name());
+        text(value, field.data_type(), out);
+    }
+    out.push('}');
+}
+
+fn text(value: &Value, kind: &DataType, out: &mut String) {
+    match (kind, value) {
+        (DataType::Struct(fields), _) => members(value, fields, out),
+        (DataType::List(item), Value::Array(items)) => {
+            out.push('[');
+            for (at, value) in items.iter().enumerate() {
+                out.push_str(if at == 0 { "" } else { "," });
+                text(value, item.data_type(), out);
+            }
+            out.push(']');
+        }
+        (DataType::Timestamp(..), Value::Number(ms)) => {
+            let instant = jiff::Timestamp::from_millisecond(ms.as_i64().expect("milliseconds"));
+            let _ = write!(out, "\"{}\"", instant.expect("an instant of our time"));
+        }
+        (_, value) => {
+            let _ = write!(out, "{value}");
+        }
     }
 }
 
@@ -215,6 +280,22 @@ fn columns_avsc(nullable: bool) -> String {
         })
         .collect();
     json!({"type": "record", "name": "Columns", "namespace": "rig", "fields": fields}).to_string()
+}
+
+fn columns_json(nullable: bool) -> String {
+    let kind = |i| match kind(i).1 {
+        "long" => "integer",
+        "double" => "number",
+        other => other,
+    };
+    let name = |i| format!("c{i}");
+    let properties: Vec<String> =
+        (0..COLUMNS).map(|i| format!(r#""{}":{{"type":"{}"}}"#, name(i), kind(i))).collect();
+    let required: Vec<String> = (0..COLUMNS).filter(|_| !nullable).map(name).collect();
+    let (properties, required) = (properties.join(","), json!(required));
+    format!(
+        r#"{{"title":"Columns","type":"object","properties":{{{properties}}},"required":{required}}}"#
+    )
 }
 
 fn cell(r: &mut Seeded, column: usize, n: i64) -> Value {
