@@ -87,7 +87,7 @@ impl Envelope {
     pub fn new(plan: &Plan, schema: Option<&Written>, options: &Options) -> Result<Self, Fault> {
         let names = match schema.map(|schema| &schema.parsed) {
             Some(Parsed::Avro(avro)) => connect_names(&avro.json),
-            _ => HashMap::new(),
+            _ => plan.connect_names.clone(),
         };
         let Found { before, after, op, ts_ms } =
             find(&plan.schema).map_err(|found| refuse(&plan.record_name, &found))?;
@@ -280,6 +280,17 @@ fn connect_names(json: &str) -> HashMap<String, String> {
         Some((name.to_owned(), branches.iter().find_map(connect)?))
     };
     record.unwrap_or_default().iter().filter_map(named).collect()
+}
+
+/// The same out of the Connect schema inside an event, in which each field says its own name.
+pub(super) fn embedded_names(schema: &[u8]) -> HashMap<String, String> {
+    let Ok(envelope) = serde_json::from_slice::<Json>(schema) else { return HashMap::new() };
+    let fields = |of: &Json| of.get("fields").and_then(Json::as_array).cloned().unwrap_or_default();
+    let text = |of: &Json, key: &str| of.get(key).and_then(Json::as_str).map(str::to_owned);
+    let table =
+        fields(&envelope).into_iter().find(|f| text(f, "field").as_deref() == Some("after"));
+    let named = |field: &Json| Some((text(field, "field")?, text(field, "name")?));
+    table.iter().flat_map(fields).filter_map(|field| named(&field)).collect()
 }
 
 /// The branches of a union; any other type alone.

@@ -15,12 +15,13 @@ pub mod protobuf;
 pub mod readers;
 pub mod text;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
-use crate::config::{self, Format};
+use crate::config::{self, Format, Unwrap};
 use crate::error::{Fault, Reject};
 use crate::registry::{JsonSchema, Parsed, Schema};
 use columns::{Columns, Meter, Shape};
@@ -45,6 +46,8 @@ pub struct Plan {
     pub record_name: String,
     /// What was chosen for the sake of the readers, one line each: `created_at: ns → µs for spark`.
     pub notes: Vec<String>,
+    /// Names of the Connect schemas of a table's fields, where a change event holds its schema itself.
+    connect_names: HashMap<String, String>,
     shape: Arc<Shape>,
     limits: config::Limits,
     program: Program,
@@ -162,7 +165,11 @@ impl Plan {
     /// Errors: [`json::codes::CONNECT`], and those of [`Plan::compile`] about width and depth.
     pub fn embedded(schema: &[u8], options: &Options) -> Result<Arc<Plan>, Fault> {
         let compiled = json::compile_connect(schema, options)?;
-        Ok(Arc::new(Self::new(compiled, options, Program::Json)))
+        let mut plan = Self::new(compiled, options, Program::Json);
+        if options.value.unwrap == Unwrap::Debezium {
+            plan.connect_names = envelope::embedded_names(schema);
+        }
+        Ok(Arc::new(plan))
     }
 
     fn new<P>(compiled: Compiled<P>, options: &Options, wrap: fn(Box<P>) -> Program) -> Self {
@@ -170,6 +177,7 @@ impl Plan {
             schema: compiled.shape.schema().clone(),
             record_name: compiled.record_name,
             notes: compiled.notes,
+            connect_names: HashMap::new(),
             shape: compiled.shape,
             limits: options.limits,
             program: wrap(Box::new(compiled.program)),
