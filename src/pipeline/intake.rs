@@ -115,8 +115,9 @@ pub struct Intake {
     origin: Origin,
     /// How message indexes may be written in this topic.
     readings: &'static [Reading],
-    /// The one that the record at hand is read with.
+    /// Those that value and key of the record at hand are read with.
     reading: Reading,
+    key_reading: Reading,
     schemas: HashMap<SchemaRef, Entry>,
     values: Messages,
     keys: Messages,
@@ -129,6 +130,8 @@ pub struct Intake {
     last_pair: Option<(Pair, usize)>,
     /// The value's plan of the last row that had one.
     before: Option<usize>,
+    /// Unknown fields skipped by plans that are forgotten.
+    unknown_fields: u64,
     slots: Vec<Slot>,
     /// The slot of the last record.
     last: Option<usize>,
@@ -155,6 +158,7 @@ impl Intake {
             origin: Origin::new(settings.row.decode.value.format),
             readings,
             reading: first(readings),
+            key_reading: first(readings),
             settings,
             topic_partition,
             schemas: HashMap::new(),
@@ -165,6 +169,7 @@ impl Intake {
             by_pair: HashMap::new(),
             last_pair: None,
             before: None,
+            unknown_fields: 0,
             slots: Vec::new(),
             last: None,
             rows: 0,
@@ -196,13 +201,20 @@ impl Intake {
 
     /// Unknown fields skipped since the last call.
     pub fn take_unknown_fields(&mut self) -> u64 {
-        self.slots.iter_mut().map(|s| s.rows.take_unknown_fields()).sum()
+        let forgotten = std::mem::take(&mut self.unknown_fields);
+        forgotten + self.slots.iter_mut().map(|s| s.rows.take_unknown_fields()).sum::<u64>()
     }
 
     /// Takes one record: a row, a reject, a skip, or a wait.
     pub fn take(&mut self, record: &Record<'_>, now: Now) -> Taken {
         self.taken += 1;
-        match self.row(record, now) {
+        let taken = match self.row(record, now) {
+            Err(stop @ Stop::Reject(..)) if self.readings.len() > 1 => {
+                self.guess(stop, record, now)
+            }
+            taken => taken,
+        };
+        match taken {
             Ok(taken) => {
                 self.rows += usize::from(matches!(taken, Taken::Row));
                 taken
@@ -228,16 +240,7 @@ impl Intake {
             return self.unframed(record, value, now);
         }
         let frame = Frame::parse(value, record.headers, Side::Value).map_err(of_value)?;
-        match self.read(record, &frame, now) {
-            Err(stop @ Stop::Reject(..)) if self.readings.len() > 1 => {
-                self.guess(stop, record, &frame, now)
-            }
-            taken => taken,
-        }
-    }
-
-    fn read(&mut self, record: &Record<'_>, frame: &Frame<'_>, now: Now) -> Result<Taken, Stop> {
-        let (at, body) = self.value(frame, now)?;
+        let (at, body) = self.value(&frame, now)?;
         self.append(record, at, body, now)
     }
 
@@ -258,24 +261,17 @@ impl Intake {
         Ok(Taken::Row)
     }
 
-    /// The other ways to read the message indexes of a record that the first made a reject. If none fits
-    /// either, the reject of the first stands.
+    /// The other ways to read the message indexes of a record that the first made a reject: each of its
+    /// halves has its own, because a key may come from another serializer than its value. If none fits, the
+    /// reject of the first stands.
     #[cold]
-    fn guess(
-        &mut self,
-        stop: Stop,
-        record: &Record<'_>,
-        frame: &Frame<'_>,
-        now: Now,
-    ) -> Result<Taken, Stop> {
-        let protobuf = matches!(
-            self.schemas.get(&frame.schema),
-            Some(Entry::Ready(schema)) if schema.language == Language::Protobuf
-        );
+    fn guess(&mut self, stop: Stop, record: &Record<'_>, now: Now) -> Result<Taken, Stop> {
+        let (values, keys) = (self.guesses(record, Side::Value), self.guesses(record, Side::Key));
+        let pairs = values.iter().flat_map(|value| keys.iter().map(move |key| (*value, *key)));
         let mut found = Err(stop);
-        for &reading in self.readings.iter().skip(1).filter(|_| protobuf) {
-            self.reading = reading;
-            match self.read(record, frame, now) {
+        for pair in pairs.skip(1) {
+            (self.reading, self.key_reading) = pair;
+            match self.row(record, now) {
                 Err(Stop::Reject(..)) => {}
                 taken => {
                     found = taken;
@@ -283,8 +279,17 @@ impl Intake {
                 }
             }
         }
-        self.reading = first(self.readings);
+        (self.reading, self.key_reading) = (first(self.readings), first(self.readings));
         found
+    }
+
+    /// The ways in which one half of a record may be read: one, where there are no message indexes.
+    fn guesses(&self, record: &Record<'_>, side: Side) -> &'static [Reading] {
+        let schema = self.frame_of(record, side).and_then(|schema| self.schemas.get(&schema));
+        match schema {
+            Some(Entry::Ready(schema)) if schema.language == Language::Protobuf => self.readings,
+            _ => self.readings.get(..1).unwrap_or_default(),
+        }
     }
 
     fn tombstone(&mut self, record: &Record<'_>, now: Now) -> Result<Taken, Stop> {
@@ -342,9 +347,9 @@ impl Intake {
         };
         self.last_pair = Some((pair, slot));
         self.last = Some(slot);
-        self.before = pair.0;
         let body = value.map(|(_, body)| body);
         self.slots[slot].rows.append(record, body, key).map_err(of_value)?;
+        self.before = pair.0;
         Ok(Taken::Row)
     }
 
@@ -384,10 +389,11 @@ impl Intake {
             return Ok((self.keys.last.as_ref().map(|(_, plan)| *plan), None));
         };
         let frame = Frame::parse(key, record.headers, Side::Key).map_err(of_key)?;
-        if let Some((plan, body)) = self.keys.same(&frame, self.reading) {
+        if let Some((plan, body)) = self.keys.same(&frame, self.key_reading) {
             return Ok((Some(plan), Some(body)));
         }
-        let (schema, indexes, body) = message(&self.schemas, &frame, self.reading, now, Side::Key)?;
+        let (schema, indexes, body) =
+            message(&self.schemas, &frame, self.key_reading, now, Side::Key)?;
         let message = (frame.schema, indexes);
         let made = match self.keys.by_message.get(&message) {
             Some(made) => made.clone(),

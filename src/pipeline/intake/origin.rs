@@ -71,6 +71,7 @@ impl Intake {
     /// Forgets the plans of embedded schemas if there are too many; no slot may hold rows.
     fn uncrowd(&mut self) {
         if self.is_crowded() {
+            self.unknown_fields = self.take_unknown_fields();
             self.origin = Origin::Record(Embedded::default());
             self.value_plans.clear();
             self.by_pair.clear();
@@ -86,6 +87,10 @@ impl Intake {
         value: &[u8],
         now: Now,
     ) -> Result<Taken, Stop> {
+        // As soon as it can be: as long as they are crowded, the caller flushes after each record.
+        if self.rows == 0 {
+            self.uncrowd();
+        }
         if let Origin::Record(known) = &self.origin {
             // Fast path: the same beginning, then the payload, then the end of the object. Whatever else it
             // may be is for the slow path to find out.
@@ -120,9 +125,6 @@ impl Intake {
 
     /// Takes a record by the schema inside it.
     fn by_record(&mut self, record: &Record<'_>, value: &[u8], now: Now) -> Result<Taken, Stop> {
-        if self.rows == 0 {
-            self.uncrowd();
-        }
         let levels = self.settings.row.decode.limits.depth.saturating_add(1);
         let envelope = connect::split(value, levels).map_err(of_value)?;
         let known = match &self.origin {

@@ -4,6 +4,7 @@
 mod envelope;
 mod key;
 mod metadata;
+mod mixed;
 mod process;
 mod tombstones;
 mod trouble;
