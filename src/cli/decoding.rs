@@ -33,8 +33,8 @@ const RECORDS: usize = 4_096;
 const BYTES: usize = 64 << 20;
 /// Kafka partitions whose plans are kept.
 const INTAKES_MAX: usize = 256;
-/// How a schema that is given is called in frames.
-const GIVEN: u32 = 1;
+/// How a schema that is given is called in frames: as no registry calls one, whose schemas keys may name.
+const GIVEN: [u8; 16] = [0; 16];
 
 /// The schema of all records, where they need not name it.
 #[derive(Debug)]
@@ -107,8 +107,8 @@ pub struct Decoding {
 }
 
 impl Decoding {
-    /// As the pipeline is configured. `target`: rows have its columns. `given`: the schema of all records, compiled and bound to the keys here,
-    /// so that what cannot be used is said once and not for each record.
+    /// As the pipeline is configured. `target`: rows have its columns. `given`: the schema of all records,
+    /// compiled and bound to the keys here, so that what cannot be used is said once and not for each record.
     pub fn new(
         pipeline: &Pipeline,
         partitioner: Partitioner,
@@ -147,7 +147,7 @@ impl Decoding {
     pub fn accept(&self, batch: RecordBatch) -> RecordBatch {
         let Some(given) = &self.given else { return batch };
         let mut framed = RecordBatch::new(batch.topic_partition.clone(), 0);
-        framed.reserve(batch.len(), batch.bytes() + 8 * batch.len());
+        framed.reserve(batch.len(), batch.bytes() + 20 * batch.len());
         let mut payload = Vec::new();
         for record in batch.iter() {
             let value = record.value.map(|value| {
@@ -197,7 +197,7 @@ impl Decoding {
     /// The given schema, if it is the one that is needed.
     pub fn given(&self, reference: SchemaRef) -> Option<Arc<Schema>> {
         let given = self.given.as_ref()?;
-        (reference == SchemaRef::Id(GIVEN)).then(|| given.schema.clone())
+        (reference == SchemaRef::Guid(GIVEN)).then(|| given.schema.clone())
     }
 
     /// What the registry says of a schema. Error: it cannot be asked now.
@@ -271,8 +271,8 @@ impl Given {
     fn frame(&self, record: &Record<'_>, value: &[u8], out: &mut Vec<u8>) {
         let protobuf = self.schema.language == Language::Protobuf;
         let prefix = |out: &mut Vec<u8>| {
-            out.push(0);
-            out.extend_from_slice(&GIVEN.to_be_bytes());
+            out.push(1);
+            out.extend_from_slice(&GIVEN);
         };
         let write = |indexes: &[u32], body: &[u8], out: &mut Vec<u8>| {
             prefix(out);

@@ -29,7 +29,8 @@ use crate::position::{Offset, TopicPartition};
 use crate::record::{self, Record};
 use crate::registry::{Language, Schema};
 use crate::wire::{self, Frame, Reading, SchemaRef, Side};
-use messages::{Messages, Stop, message, of_key, of_value, refused, takes};
+pub use messages::takes;
+use messages::{Messages, Stop, message, of_key, of_value, refused};
 use origin::Origin;
 use schemas::{Entry, REMEMBERED};
 

@@ -205,3 +205,29 @@ fn check_shows_the_columns_beside_the_value() {
         assert!(row["_schema_id"].as_i64() > Some(0), "{row}");
     }
 }
+
+#[test]
+fn check_finds_a_subject_in_another_language_than_the_format_takes() {
+    let world = World::new();
+    world.fill("orders", 1, 1);
+    let config = world.config("[orders]", "value: { format: protobuf }\nsink: { url: out }\n");
+    let ended = check(&world, &config, &["--output", "json"]);
+    assert_ne!(ended.code(), Some(0), "{ended:?}");
+    let report = ended.json();
+    let text = message(&report, "FB0914");
+    assert!(text.contains("`value.format`") && text.contains("AVRO"), "{text}");
+}
+
+#[test]
+fn check_lets_partitions_name_a_key_whose_schema_is_not_there_yet() {
+    let world = World::new();
+    world.fill("orders", 1, 1);
+    let config = world.config(
+        "[orders]",
+        "key: { format: auto }\npartition_by: [_key.tenant]\nsink: { url: out }\n",
+    );
+    let ended = check(&world, &config, &["--output", "json", "--sample", "1"]);
+    assert_eq!(ended.code(), Some(0), "{ended:?}");
+    let notes = ended.json()["topics"][0]["notes"].to_string();
+    assert!(notes.contains("orders-key"), "{notes}");
+}

@@ -639,3 +639,213 @@ fn configured_columns_beside_the_value_are_shown_as_a_run_writes_them() {
     assert_eq!(found[0]["row"]["_deleted"], true, "{ended:?}");
     assert_eq!((&found[0]["row"]["_key"], &found[0]["row"]["_offset"]), (&json!("k"), &json!(7)));
 }
+
+#[test]
+fn schema_that_is_given_wins_over_the_format_of_a_configuration_and_keeps_its_keys() {
+    let folder = folder();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    let common =
+        "pipeline: p\nsource: { brokers: \"localhost:1\", topics: [t] }\nsink: { url: out }\n";
+    write(
+        "json.yaml",
+        &format!(
+            "{common}value: {{ format: json }}\nkey: {{ format: string }}\nmetadata: [offset]\npartition_by: [_key]\n"
+        ),
+    );
+    write("in.txt", "{\"key\":\"aw==\",\"value\":\"AQA=\",\"offset\":5}\n");
+    let args = [
+        "decode",
+        "-c",
+        "json.yaml",
+        "--avsc",
+        "order.avsc",
+        "--in",
+        "in.txt",
+        "--encoding",
+        "record",
+    ];
+    let ended = forebay(folder.path(), &args);
+    assert_eq!(ended.code(), Some(0), "{ended:?}");
+    let row = json!({"id": -1, "country": null, "_key": "k", "_offset": 5});
+    assert_eq!(lines(&ended), [json!({"n": 0, "key": "key=k", "row": row})]);
+    // An expression of the command may name the key too.
+    let ended = forebay(folder.path(), &[&args[..], &["--partition-by", "_key"]].concat());
+    assert_eq!(lines(&ended), [json!({"n": 0, "key": "key=k", "row": row})], "{ended:?}");
+    // Rows of another schema need one to come from.
+    let args = [
+        "decode",
+        "-c",
+        "json.yaml",
+        "--target",
+        "order.avsc",
+        "--in",
+        "in.txt",
+        "--encoding",
+        "record",
+    ];
+    let ended = forebay(folder.path(), &args);
+    assert_eq!(ended.code(), Some(2), "{ended:?}");
+    assert!(ended.stderr.contains("`--target`"), "{}", ended.stderr);
+}
+
+#[test]
+fn keys_beside_a_schema_that_is_given_are_looked_up_in_the_registry() {
+    let world = World::new();
+    let id = world.runtime.block_on(async {
+        let client = Client::new(&settings(&world.registry.url)).unwrap();
+        let text = "\"string\"".to_owned();
+        let new = NewSchema { language: Language::Avro, text, references: vec![] };
+        client.register("orders-key", &new).await.unwrap().0
+    });
+    // The first id of a registry: what names the given schema must not be mistaken for it.
+    assert_eq!(id, 1);
+    world.file("order.avsc", AVSC);
+    let config = world.config("[orders]", "key: { format: auto }\nsink: { url: out }\n");
+    let key = base64(&[&[0][..], &id.to_be_bytes(), b"\x04k1"].concat());
+    let ended = piped(
+        world.folder.path(),
+        &[
+            "decode",
+            "-c",
+            config.to_str().unwrap(),
+            "--avsc",
+            "order.avsc",
+            "--in",
+            "-",
+            "--encoding",
+            "record",
+        ],
+        &format!("{{\"key\":\"{key}\",\"value\":\"AQA=\"}}"),
+    );
+    let row = json!({"id": -1, "country": null, "_key": "k1"});
+    assert_eq!(lines(&ended), [json!({"n": 0, "row": row})], "{ended:?}");
+}
+
+#[test]
+fn records_without_frames_are_shown_sampled_drained_and_tried_again_in_every_format() {
+    let connect = |n: i64, field: &str| {
+        format!(
+            r#"{{"schema":{{"type":"struct","fields":[{{"field":"{field}","type":"int64"}}]}},"payload":{{"{field}":{n}}}}}"#
+        )
+    };
+    // Format, good records, their rows, a bad record.
+    let cases: Vec<(&str, Vec<String>, Vec<Value>, &[u8])> = vec![
+        (
+            "format: json",
+            vec!["{\"a\":1}".to_owned(), "7".to_owned()],
+            vec![json!({"value": "{\"a\":1}"}), json!({"value": "7"})],
+            b"{",
+        ),
+        (
+            "format: json, schema: schema.json, extra: keep",
+            vec!["{\"a\":1,\"b\":2}".to_owned(), "{}".to_owned()],
+            vec![json!({"a": 1, "_extra": "{\"b\":2}"}), json!({"a": null, "_extra": null})],
+            b"{\"a\":\"x\"}",
+        ),
+        (
+            "format: json_connect",
+            vec![connect(1, "a"), connect(2, "b")],
+            vec![json!({"a": 1}), json!({"b": 2})],
+            b"{\"payload\":1}",
+        ),
+        (
+            "format: string",
+            vec!["x".to_owned(), String::new()],
+            vec![json!({"value": "x"}), json!({"value": ""})],
+            b"\xff",
+        ),
+    ];
+    for (at, (format, good, rows, bad)) in cases.into_iter().enumerate() {
+        let world = World::new();
+        let topic = format!("t{at}");
+        world.mock.create_topic(&topic, 1).unwrap();
+        world.file("schema.json", r#"{"properties":{"a":{"type":"integer"}}}"#);
+        let producer = forebay::source::producer::Producer::new(
+            &world.mock.brokers(),
+            &std::collections::BTreeMap::new(),
+        )
+        .unwrap();
+        for value in [Some(good[0].as_bytes()), Some(bad), None, Some(good[1].as_bytes())] {
+            let record = forebay::source::producer::Outgoing {
+                topic: &topic,
+                partition: Some(0),
+                key: Some(b"k"),
+                value,
+                timestamp_ms: Some(1),
+                ..Default::default()
+            };
+            producer.send(record).unwrap();
+        }
+        producer.flush(crate::world::PATIENCE).unwrap();
+        let more = "key: { format: string }\nmetadata: [offset]\npartition_by: [_key]\nsink: { url: out }\n";
+        let config = world.config(
+            &format!("[{topic}]"),
+            &format!("value: {{ {format}, tombstones: row }}\n{more}"),
+        );
+        let config = config.to_str().unwrap();
+        let beside = |row: &Value, deleted: bool, offset: i64| {
+            let mut row = row.clone();
+            row["_deleted"] = json!(deleted);
+            row["_key"] = json!("k");
+            row["_offset"] = json!(offset);
+            row
+        };
+        let mut gone = rows[0].clone();
+        gone.as_object_mut().unwrap().values_mut().for_each(|v| *v = Value::Null);
+        let expected = [
+            Some(beside(&rows[0], false, 0)),
+            None,
+            Some(beside(&gone, true, 2)),
+            Some(beside(&rows[1], false, 3)),
+        ];
+        let shown = forebay(world.folder.path(), &["decode", "-c", config]);
+        assert_eq!(shown.code(), Some(3), "{format}: {shown:?}");
+        for (line, expected) in lines(&shown).iter().zip(&expected) {
+            match expected {
+                Some(row) => assert_eq!((&line["row"], &line["key"]), (row, &json!("key=k"))),
+                None => assert!(line["reject"]["code"].is_string(), "{line}"),
+            }
+        }
+        let checked = forebay(
+            world.folder.path(),
+            &["check", "-c", config, "--sample", "4", "--output", "json"],
+        );
+        assert_eq!(checked.code(), Some(0), "{format}: {checked:?}");
+        let report = checked.json();
+        let sample = report["topics"][0]["sample"].as_array().unwrap();
+        assert_eq!(sample.len(), 4, "{report:#}");
+        for (record, expected) in sample.iter().zip(&expected) {
+            assert_eq!(record.get("row"), expected.as_ref(), "{format}: {record}");
+        }
+        let drained = forebay(world.folder.path(), &["run", "-c", config, "--drain"]);
+        assert_eq!(drained.code(), Some(0), "{format}: {drained:?}");
+        assert_eq!(crate::world::rows(&world.path("out").join(&topic)), 3);
+        let rejects = parquet_files(&world.path("out/_rejects"));
+        assert_eq!(rejects.len(), 1);
+        let again = forebay(
+            world.folder.path(),
+            &["decode", "-c", config, "--in", rejects[0].to_str().unwrap()],
+        );
+        assert_eq!(again.code(), Some(3), "{format}: {again:?}");
+        assert_eq!(lines(&again)[0]["n"], 1);
+        assert_eq!(lines(&again)[0]["reject"], lines(&shown)[1]["reject"]);
+        // As bytes there is nothing to refuse.
+        let text = std::fs::read_to_string(config).unwrap();
+        let text = text.replace(format, "format: bytes");
+        let bytes = world.file("bytes.yaml", &text);
+        let again = forebay(
+            world.folder.path(),
+            &[
+                "decode",
+                "-c",
+                bytes.to_str().unwrap(),
+                "--in",
+                rejects[0].to_str().unwrap(),
+                "--out",
+                "b.parquet",
+            ],
+        );
+        assert_eq!(again.code(), Some(0), "{format}: {again:?}");
+        assert_eq!(again.json()["rows"], 1);
+    }
+}

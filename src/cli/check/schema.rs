@@ -4,9 +4,10 @@
 use super::report::{Area, Report, Subject};
 use crate::config::{Format, Pipeline, SubjectNameStrategy};
 use crate::decode::Plan;
-use crate::error::Fault;
+use crate::error::{Fault, Reject};
 use crate::partition::Partitioner;
 use crate::pipeline;
+use crate::pipeline::intake::takes;
 use crate::pipeline::row::{KeyPlan, Options, RowPlan, ValuePlan};
 use crate::registry::client::Version;
 use crate::registry::codes::SUBJECT;
@@ -82,12 +83,14 @@ async fn key(
     topic: &str,
     notes: &mut Vec<String>,
 ) -> Result<KeyPlan, Fault> {
-    if !pipeline.key.format.is_some_and(Format::is_framed) {
+    let Some(format) = pipeline.key.format.filter(|format| format.is_framed()) else {
         return Ok(KeyPlan::of(pipeline.key.format));
-    }
+    };
     let name = subject_name(SubjectNameStrategy::Topic, topic, Side::Key, None)?;
     match client.latest(&name).await {
-        Ok(version) => Plan::compile(&version.schema, &[0], &Options::of(pipeline).of_keys())
+        Ok(version) => takes(format, &version.schema, "key.format")
+            .map_err(fault)
+            .and_then(|()| Plan::compile(&version.schema, &[0], &Options::of(pipeline).of_keys()))
             .map(KeyPlan::Plan)
             .map_err(|fault| fault.at(format!("subject {name} version {}", version.version))),
         Err(Lookup::Unknown(_)) => {
@@ -122,6 +125,11 @@ pub(super) fn fixed(pipeline: &Pipeline, partitioner: &Partitioner, report: &mut
         topic.notes.extend(shown.chain(plan.notes.iter().map(|note| format!("note: {note}"))));
     }
     true
+}
+
+/// What every record would be rejected for, said once.
+fn fault(reject: Box<Reject>) -> Fault {
+    Fault::new(reject.code, reject.message)
 }
 
 /// Why a topic has no subject to look at.
@@ -179,7 +187,9 @@ fn columns(
 ) -> Option<Subject> {
     let place = format!("subject {} version {}", version.subject, version.version);
     let options = Options::of(pipeline);
-    let plan = Plan::compile(&version.schema, &[0], &options.decode).and_then(|plan| {
+    let taken = takes(pipeline.value.format, &version.schema, "value.format").map_err(fault);
+    let plan = taken.and_then(|()| Plan::compile(&version.schema, &[0], &options.decode));
+    let plan = plan.and_then(|plan| {
         let value = ValuePlan { plan, schema: Some(version.schema.clone()) };
         RowPlan::new(Some(value), key.clone(), &options)
     });
@@ -191,7 +201,10 @@ fn columns(
         }
     };
     let fields = plan.schema.fields();
-    if let Some(Err(faults)) = partitioner.map(|p| p.bind(&plan.schema, false)) {
+    // A key's columns may come with the first one that is read.
+    let key_comes_later =
+        matches!(key, KeyPlan::None) && pipeline.key.format.is_some_and(Format::is_framed);
+    if let Some(Err(faults)) = partitioner.map(|p| p.bind(&plan.schema, key_comes_later)) {
         let mut names: Vec<&str> =
             fields.iter().take(NAMED_MAX).map(|f| f.name().as_str()).collect();
         if fields.len() > NAMED_MAX {

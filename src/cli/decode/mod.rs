@@ -20,7 +20,7 @@ use self::input::{Chunk, Flow, Input};
 use self::output::Sink;
 use crate::cli::decoding::{Decoding, Given, Pushed};
 use crate::cli::{ARGUMENTS, Exit, LOCAL, Output, failed, refused, runtime};
-use crate::config::{self, Config, PartitionColumns, PartitionItem, Pipeline, Placed};
+use crate::config::{self, Config, Format, PartitionColumns, PartitionItem, Pipeline, Placed};
 use crate::error::{Code, Fault, Kind};
 use crate::partition::Partitioner;
 use crate::pipeline;
@@ -162,11 +162,19 @@ fn prepare(args: &Args) -> Result<Job, Vec<Fault>> {
         framed: args.framed,
     });
     let target = schema::target(args).map_err(one)?;
-    let pipeline = settings(config.as_ref(), given.is_some())?;
-    let client = match (&given, &args.registry, &config) {
-        (Some(_), ..) => None,
-        (None, Some(url), _) => Some(Client::new(&registry::client::settings(url))),
-        (None, None, _) => pipeline.asks_registry().then(|| Client::new(&pipeline.registry)),
+    let pipeline = settings(config.as_ref(), given.is_some(), args.registry.is_some())?;
+    if target.is_some() && !pipeline.value.format.is_framed() {
+        let text = "argument `--target`: the configuration's `value.format` names no schema, Avro records required";
+        return Err(one(Fault::new(&ARGUMENTS, text)));
+    }
+    // Beside a schema that is given, keys alone can name one.
+    let asks = match &given {
+        Some(_) => pipeline.key.format.is_some_and(Format::is_framed),
+        None => pipeline.asks_registry(),
+    };
+    let client = match &args.registry {
+        Some(url) => Some(Client::new(&registry::client::settings(url))),
+        None => asks.then(|| Client::new(&pipeline.registry)),
     };
     let client = client.transpose().map_err(one)?;
     let keys = !pipeline.partition_by.is_empty() || !args.partition_by.is_empty();
@@ -207,17 +215,21 @@ registry: { url: \"http://localhost:8081\" }
 sink: { url: . }
 ";
 
-/// What records become by the configuration; with a schema of its own only what that says of columns, keys
-/// and files, because there are no frames and no keys then.
-fn settings(config: Option<&Config>, given: bool) -> Result<Pipeline, Vec<Fault>> {
-    let nothing = Config::parse(NOTHING, "defaults", &config::Process)?.pipeline;
-    Ok(match config.map(|c| c.pipeline.clone()) {
-        None => nothing,
-        Some(pipeline) if !given => pipeline,
-        Some(Pipeline { name, value, partition_by, sink, readers, limits, .. }) => {
-            Pipeline { name, value, partition_by, sink, readers, limits, ..nothing }
-        }
-    })
+/// What records become by the configuration. Arguments that say where schemas come from win over its
+/// `value.format`; frames are written here then (`given`), or are those of serializers (`framed`).
+fn settings(config: Option<&Config>, given: bool, framed: bool) -> Result<Pipeline, Vec<Fault>> {
+    let Some(config) = config else {
+        return Ok(Config::parse(NOTHING, "defaults", &config::Process)?.pipeline);
+    };
+    let mut pipeline = config.pipeline.clone();
+    if given || (framed && !pipeline.value.format.is_framed()) {
+        pipeline.value.format = Format::Auto;
+        pipeline.value.schema = None;
+    }
+    if given {
+        pipeline.wire = config::Wire::default();
+    }
+    Ok(pipeline)
 }
 
 /// What gives rows their keys.
@@ -235,7 +247,8 @@ fn partitioner(args: &Args, pipeline: &Pipeline) -> Result<Partitioner, Vec<Faul
             timezone: None,
         })
         .collect();
-    Partitioner::compile(&items, pipeline.sink.escape, PartitionColumns::Keep)
+    let key = pipeline.key.format.is_some();
+    Partitioner::with_key(&items, pipeline.sink.escape, PartitionColumns::Keep, key)
 }
 
 impl Job {

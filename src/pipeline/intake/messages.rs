@@ -83,8 +83,8 @@ pub(super) fn message<'a>(
     Ok((schema, indexes, body))
 }
 
-/// Refuses a schema in a language that the option does not take.
-pub(super) fn takes(format: Format, schema: &Schema, option: &str) -> Result<(), Box<Reject>> {
+/// Refuses a schema in a language that the option does not take. Error: [`FORMAT`].
+pub fn takes(format: Format, schema: &Schema, option: &str) -> Result<(), Box<Reject>> {
     let taken = matches!(
         (format, schema.language),
         (Format::Auto, _)
@@ -98,8 +98,9 @@ pub(super) fn takes(format: Format, schema: &Schema, option: &str) -> Result<(),
     Err(Reject::new(
         &FORMAT,
         format!(
-            "schema `{}` of language {:?}: `{option}` takes another",
-            schema.id, schema.language
+            "schema `{}` of language {}: `{option}` takes another",
+            schema.id,
+            schema.language.name()
         ),
     ))
 }
