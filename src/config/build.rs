@@ -80,7 +80,9 @@ fn wire(v: &mut Values<'_>) -> Wire {
 fn registry_needed(v: &mut Values<'_>, value: Format, key: Option<Format>) {
     let by = if value.is_framed() { "value.format" } else { "key.format" };
     let needed = value.is_framed() || key.is_some_and(Format::is_framed);
-    if needed && v.node("registry.url").is_none() {
+    // What stands in for a wrong word needs nothing.
+    let known = !v.is_wrong("value.format") && !v.is_wrong("key.format");
+    if needed && known && v.node("registry.url").is_none() {
         let message = format!(
             "option `registry.url`: not set, required by `{by}`; URL of the schema registry"
         );

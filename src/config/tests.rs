@@ -426,6 +426,16 @@ fn rows_of_tombstones_without_the_key_are_warned_of() {
 }
 
 #[test]
+fn wrong_format_asks_for_no_registry_besides() {
+    let least = LEAST.replace("registry: { url: 'http://localhost:8081' }\n", "");
+    for wrong in ["value: { format: jsn }", "value: { format: json }\nkey: { format: jsn }"] {
+        let findings = parse(&format!("{least}{wrong}\n")).unwrap_err();
+        assert_eq!(findings.len(), 1, "{findings:?}");
+        assert_eq!(findings[0].code.id, "FB0408");
+    }
+}
+
+#[test]
 fn records_that_name_no_schema_need_no_registry() {
     let least = LEAST.replace("registry: { url: 'http://localhost:8081' }\n", "");
     for format in ["json", "json_connect", "string", "bytes"] {

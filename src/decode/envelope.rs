@@ -65,6 +65,8 @@ pub struct Envelope {
     after: usize,
     op: usize,
     ts_ms: Option<usize>,
+    /// Unknown fields of the whole event, which are kept as they are.
+    unknown: Option<usize>,
     casts: Vec<Cast>,
     fields: Vec<FieldRef>,
     /// What was chosen, one line each.
@@ -104,10 +106,15 @@ impl Envelope {
             fields.push(Arc::new(field.with_nullable(true)));
             casts.push(cast);
         }
-        Ok(Self { before, after, op, ts_ms, casts, fields, notes })
+        let unknown = plan.unknown_column();
+        if let Some(at) = unknown {
+            fields.push(Arc::new(plan.schema.field(at).clone().with_nullable(true)));
+        }
+        Ok(Self { before, after, op, ts_ms, unknown, casts, fields, notes })
     }
 
-    /// The columns of the table, all nullable, without [`OP`], [`TS_MS`] and [`DELETED`].
+    /// The columns of the table, all nullable, without [`OP`], [`TS_MS`] and [`DELETED`]; behind them that
+    /// of `value.unknown_fields: keep`.
     pub fn fields(&self) -> &[FieldRef] {
         &self.fields
     }
@@ -130,7 +137,8 @@ impl Envelope {
         } else {
             flatten(after.as_struct())?
         };
-        let columns = columns.into_iter().zip(&self.casts).map(|(c, cast)| cast.apply(c)).collect();
+        let columns = columns.into_iter().zip(&self.casts).map(|(c, cast)| cast.apply(c));
+        let columns = columns.chain(self.unknown.map(|at| rows.column(at).clone())).collect();
         let ts_ms = match self.ts_ms {
             Some(ts_ms) => rows.column(ts_ms).clone(),
             None => Arc::new(Int64Array::new_null(rows.num_rows())),
@@ -329,6 +337,7 @@ mod tests {
             after,
             op,
             ts_ms,
+            unknown: None,
             casts: vec![Cast::None],
             fields: vec![Arc::new(Field::new("id", DataType::Int32, true))],
             notes: Vec::new(),

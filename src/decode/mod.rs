@@ -102,6 +102,14 @@ impl Plan {
         }
     }
 
+    /// Column of `value.unknown_fields: keep`.
+    fn unknown_column(&self) -> Option<usize> {
+        match &self.program {
+            Program::Protobuf(program) => program.unknown_column(&self.schema),
+            Program::Avro(_) | Program::Json(_) | Program::Text(_) => None,
+        }
+    }
+
     /// Compiles the plan that reads records of `writer` as rows of `target`: its columns are those of
     /// [`Plan::compile`] for the target. Avro's schema resolution decides what becomes what.
     ///

@@ -49,11 +49,12 @@ impl Options {
         self.metadata.is_empty() && self.key.format.is_none() && !self.has_deleted()
     }
 
-    /// How keys are decoded: as values are, without an envelope.
+    /// How keys are decoded: as values are, without an envelope and what names fields of values.
     pub fn of_keys(&self) -> decode::Options {
         let mut options = self.decode.clone();
         options.value.format = self.key.format.unwrap_or(config::Format::Auto);
         options.value.unwrap = Unwrap::None;
+        options.value.binary.clear();
         options
     }
 

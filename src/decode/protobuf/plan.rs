@@ -1,5 +1,7 @@
 //! The compiled form of a message: flat tables that the run walks.
 
+use arrow::datatypes::Schema;
+
 use crate::decode::columns::{Column, Slot};
 
 use super::json;
@@ -29,6 +31,13 @@ pub struct Program {
     pub(super) unit: TimestampUnit,
     /// Where unknown fields go, if they are kept.
     pub(super) kept: Option<Kept>,
+}
+
+impl Program {
+    /// The column of kept unknown fields: the last one.
+    pub fn unknown_column(&self, columns: &Schema) -> Option<usize> {
+        self.kept.and_then(|_| columns.fields().len().checked_sub(1))
+    }
 }
 
 /// The list of unknown fields: slots of its builders, and what one item takes.

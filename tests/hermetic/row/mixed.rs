@@ -283,3 +283,98 @@ fn event_in_an_embedded_schema_becomes_a_row_with_debeziums_types() {
     );
     assert_eq!(data[0].json()[0]["made"], "2026-01-02T03:04:05.678901");
 }
+
+/// Change events of a table with a column of every shape, one of them of Avro's type null, without state.
+#[test]
+fn events_without_state_are_nulls_in_columns_of_every_shape() {
+    const ENVELOPE: &str = r#"{"type":"record","name":"Envelope","fields":[
+        {"name":"before","type":["null",{"type":"record","name":"Value","fields":[
+            {"name":"b","type":"boolean"},{"name":"z","type":"null"},
+            {"name":"f","type":{"type":"fixed","name":"F","size":2}},
+            {"name":"r","type":{"type":"record","name":"R","fields":[
+                {"name":"x","type":"double"},{"name":"l","type":{"type":"array","items":"string"}}]}},
+            {"name":"m","type":{"type":"map","values":"long"}}]}]},
+        {"name":"after","type":["null","Value"]},{"name":"op","type":"string"}]}"#;
+    let state = json!({"b": true, "f": "ab", "r": {"x": 0.5, "l": ["q"]}, "m": {"k": 1}});
+    let event = |op: &str, before: Value, after: Value| {
+        let value = json!({"before": before, "after": after, "op": op});
+        record(None, Some(framed(1, &datum(ENVELOPE, value))))
+    };
+    for more in ["", ", tombstones: row"] {
+        let more = format!("value: {{ unwrap: debezium{more} }}\nmetadata: [headers, timestamp]");
+        let records = vec![
+            event("t", Value::Null, Value::Null),
+            event("c", Value::Null, state.clone()),
+            record(None, None),
+            event("d", state.clone(), Value::Null),
+            event("d", Value::Null, Value::Null),
+        ];
+        let (data, rejects) = run(&more, vec![avro(1, ENVELOPE)], records);
+        assert_eq!(reasons(&rejects), []);
+        let rows = data[0].json();
+        let found: Vec<(&Value, &Value)> =
+            rows.iter().map(|row| (&row["m"], &row["r"]["l"])).collect();
+        let (null, m, l) = (Value::Null, json!({"k": 1}), json!(["q"]));
+        let mut expected = vec![(&null, &null), (&m, &l), (&m, &l), (&null, &null)];
+        if more.contains("row") {
+            expected.insert(2, (&null, &null));
+        }
+        assert_eq!(found, expected);
+    }
+}
+
+#[test]
+fn envelope_in_a_protobuf_edition_is_unwrapped_with_unknown_fields_and_ids() {
+    const ENVELOPE: &str = "edition = \"2023\"; package db;
+        message Envelope { Value before = 1; Value after = 2; string op = 4; int64 ts_ms = 5; }
+        message Value { int32 id = 1; string name = 2; bytes raw = 9; }";
+    // id 7, name ff (no UTF-8), and field 3, which no schema knows: 15.
+    let state = b"\x08\x07\x12\x01\xff\x18\x0f";
+    let event = |field: u8, op: u8| {
+        let body =
+            [&[field << 3 | 2, state.len() as u8][..], state, &[0x22, 1, op, 0x28, 5]].concat();
+        record(Some(b"k".to_vec()), Some(super::framed_protobuf(1, &body)))
+    };
+    let more = "value: { unwrap: debezium, unknown_fields: keep, field_ids: source, binary: [before.name, after.name], tombstones: row }\n\
+        key: { format: string }\nmetadata: [offset, schema_id]";
+    let records = vec![event(2, b'c'), event(1, b'd'), record(Some(b"k".to_vec()), None)];
+    let (data, rejects) = run(more, vec![protobuf(1, ENVELOPE)], records);
+    assert_eq!(reasons(&rejects), []);
+    let rows = data[0].json();
+    assert_eq!(rows.len(), 3);
+    for (row, deleted) in rows.iter().zip([false, true, true]) {
+        assert_eq!((&row["_deleted"], &row["_key"]), (&json!(deleted), &json!("k")));
+    }
+    for row in &rows[..2] {
+        assert_eq!(
+            (&row["id"], &row["name"], &row["_ts_ms"]),
+            (&json!(7), &json!("ff"), &json!(5))
+        );
+    }
+    // What the event has and the schema has not is kept where it stood.
+    let unknown = |path: &str| json!([{"path": path, "bytes": "180f"}]);
+    assert_eq!(
+        (&rows[0]["_unknown"], &rows[1]["_unknown"]),
+        (&unknown("after"), &unknown("before"))
+    );
+    assert_eq!(rows[2]["_unknown"], Value::Null);
+    let schema = data[0].rows.schema();
+    let ids: Vec<(&str, &str)> = schema
+        .fields()
+        .iter()
+        .filter_map(|f| Some((f.name().as_str(), f.metadata().get("PARQUET:field_id")?.as_str())))
+        .collect();
+    assert_eq!(ids, [("id", "1"), ("name", "2"), ("raw", "9")]);
+}
+
+#[test]
+fn binary_fields_of_values_say_nothing_of_keys() {
+    const VALUE: &str = "syntax = \"proto3\"; message V { string s = 1; }";
+    const KEY: &str = "syntax = \"proto3\"; message K { string s = 1; }";
+    let text = b"\x0a\x01a";
+    let records =
+        vec![record(Some(super::framed_protobuf(2, text)), Some(super::framed_protobuf(1, text)))];
+    let more = "value: { binary: [s] }\nkey: { format: auto }";
+    let (data, _) = run(more, vec![protobuf(1, VALUE), protobuf(2, KEY)], records);
+    assert_eq!(data[0].json(), [json!({"s": "61", "_key": {"s": "a"}})]);
+}
