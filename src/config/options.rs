@@ -190,7 +190,7 @@ pub static OPTIONS: &[Opt] = &[
 
     row("wire.message_indexes", Choice(&["zigzag", "unsigned", "absent", "auto"]), Is("zigzag"),
         "How producers write Protobuf message indexes: `zigzag` (the wire format), `unsigned` (its deprecated form), `absent` (not at all: the first message of the schema), or `auto`.",
-        "`auto` judges each record alone: of `zigzag`, `unsigned`, `absent`, in this order, the first is taken whose indexes name a message of the schema and whose body decodes to its end.",
+        "`auto` judges key and value of each record alone: of `zigzag`, `unsigned`, `absent`, in this order, the first is taken whose indexes name a message of the schema and whose body decodes to its end.",
         "`use.deprecated.format`"),
     row("wire.message_indexes_by_topic", Pairs, Is("{}"),
         "Topics whose producers differ: `{ legacy-orders: unsigned }`.",

@@ -231,3 +231,19 @@ fn check_lets_partitions_name_a_key_whose_schema_is_not_there_yet() {
     let notes = ended.json()["topics"][0]["notes"].to_string();
     assert!(notes.contains("orders-key"), "{notes}");
 }
+
+#[test]
+fn check_asks_the_registry_for_keys_where_values_need_none() {
+    let world = World::new();
+    world.mock.create_topic("words", 1).unwrap();
+    let more = "value: { format: string }\nkey: { format: auto }\nsink: { url: out }\n";
+    let config = world.config("[words]", more);
+    let ended = check(&world, &config, &["--output", "json"]);
+    assert_eq!(ended.code(), Some(0), "{ended:?}");
+    assert!(ended.json()["topics"][0]["notes"].to_string().contains("words-key"), "{ended:?}");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let dead = world.file("dead.yaml", &text.replace(&world.registry.url, "http://127.0.0.1:1"));
+    let ended = check(&world, &dead, &["--output", "json"]);
+    assert_eq!(ended.code(), Some(1), "{ended:?}");
+    assert_eq!(findings(&ended.json())[0].0, "registry");
+}

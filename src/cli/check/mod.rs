@@ -223,7 +223,13 @@ async fn schemas(
         (Some(client), _) if pipeline.value.format.is_framed() => {
             schema::subjects(client, pipeline, partitioner, report).await
         }
-        (_, Some(partitioner)) => schema::fixed(pipeline, partitioner, report),
+        (client, Some(partitioner)) => {
+            let keys = match client {
+                Some(client) => schema::keys(client, pipeline, report).await,
+                None => true,
+            };
+            schema::fixed(pipeline, partitioner, report) && keys
+        }
         (_, None) => false,
     };
     let (Some(look), Some(partitioner), true, true) = (look, partitioner, answers, sample > 0)

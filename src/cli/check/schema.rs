@@ -101,6 +101,18 @@ async fn key(
     }
 }
 
+/// Looks up what keys are written with, where values need no registry. False if it cannot be asked.
+pub(super) async fn keys(client: &Client, pipeline: &Pipeline, report: &mut Report) -> bool {
+    for index in 0..report.topics.len() {
+        let topic = report.topics[index].name.clone();
+        if let Err(fault) = key(client, pipeline, &topic, &mut report.topics[index].notes).await {
+            report.find(Area::Registry, [fault]);
+            return false;
+        }
+    }
+    true
+}
+
 /// The columns that the configuration gives every record. False if it gives none that can be used.
 pub(super) fn fixed(pipeline: &Pipeline, partitioner: &Partitioner, report: &mut Report) -> bool {
     let plan = match pipeline::fixed_columns(pipeline, partitioner) {
