@@ -43,6 +43,7 @@ pub const WORDS: &[&[u8]] = &[
     b"]]]]]]]]]]]]]]]]",
     b"{\"next\":",
     b"\xc3\x28",
+    b"\x1f",
 ];
 
 /// What the oracle knows of a value.
