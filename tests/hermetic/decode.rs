@@ -849,3 +849,25 @@ fn records_without_frames_are_shown_sampled_drained_and_tried_again_in_every_for
         assert_eq!(again.json()["rows"], 1);
     }
 }
+
+#[test]
+fn topic_of_lines_is_the_only_one_of_the_configuration_unless_they_say_it() {
+    let folder = folder();
+    let text = "pipeline: p\nsource: { brokers: \"localhost:1\", topics: [orders] }\nsink: { url: out }\n\
+        value: { format: string }\nmetadata: [topic, partition]\n";
+    std::fs::write(folder.path().join("c.yaml"), text).unwrap();
+    let args = ["decode", "-c", "c.yaml", "--in", "-", "--encoding", "record"];
+    let input = "{\"value\":\"eA==\"}\n{\"value\":\"eA==\",\"partition\":3}\n{\"value\":\"eA==\",\"topic\":\"b\"}";
+    let from = |more: &[&str]| -> Vec<(Value, Value)> {
+        let ended = piped(folder.path(), &[&args[..], more].concat(), input);
+        let of = |line: &Value| (line["row"]["_topic"].clone(), line["row"]["_partition"].clone());
+        lines(&ended).iter().map(of).collect()
+    };
+    let orders = |partition: i32| (json!("orders"), json!(partition));
+    assert_eq!(from(&[]), [orders(0), orders(3), (json!("b"), json!(0))]);
+    let other = |topic: &str, partition: i32| (json!(topic), json!(partition));
+    assert_eq!(
+        from(&["--topic", "x", "--partition", "2"]),
+        [other("x", 2), other("x", 3), other("b", 2)]
+    );
+}

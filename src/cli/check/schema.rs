@@ -89,7 +89,7 @@ async fn key(
     let name = subject_name(SubjectNameStrategy::Topic, topic, Side::Key, None)?;
     match client.latest(&name).await {
         Ok(version) => takes(format, &version.schema, "key.format")
-            .map_err(fault)
+            .map_err(|reject| fault(&reject))
             .and_then(|()| Plan::compile(&version.schema, &[0], &Options::of(pipeline).of_keys()))
             .map(KeyPlan::Plan)
             .map_err(|fault| fault.at(format!("subject {name} version {}", version.version))),
@@ -140,8 +140,8 @@ pub(super) fn fixed(pipeline: &Pipeline, partitioner: &Partitioner, report: &mut
 }
 
 /// What every record would be rejected for, said once.
-fn fault(reject: Box<Reject>) -> Fault {
-    Fault::new(reject.code, reject.message)
+fn fault(reject: &Reject) -> Fault {
+    Fault::new(reject.code, reject.message.clone())
 }
 
 /// Why a topic has no subject to look at.
@@ -199,7 +199,8 @@ fn columns(
 ) -> Option<Subject> {
     let place = format!("subject {} version {}", version.subject, version.version);
     let options = Options::of(pipeline);
-    let taken = takes(pipeline.value.format, &version.schema, "value.format").map_err(fault);
+    let taken = takes(pipeline.value.format, &version.schema, "value.format")
+        .map_err(|reject| fault(&reject));
     let plan = taken.and_then(|()| Plan::compile(&version.schema, &[0], &options.decode));
     let plan = plan.and_then(|plan| {
         let value = ValuePlan { plan, schema: Some(version.schema.clone()) };

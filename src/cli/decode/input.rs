@@ -72,10 +72,8 @@ impl Input {
         match (&args.input, config) {
             (Some(path), _) if is_parquet(path) => Rejects::open(path).map(Input::Rejects),
             (Some(path), _) => {
-                let from = TopicPartition::new(
-                    args.topic.as_deref().unwrap_or_default(),
-                    args.partition.unwrap_or(0),
-                );
+                let topic = topic(args, config).unwrap_or_default();
+                let from = TopicPartition::new(topic, args.partition.unwrap_or(0));
                 Lines::open(path, args.encoding, from, limits).map(Input::Lines)
             }
             (None, Some(config)) => {
@@ -92,6 +90,15 @@ impl Input {
             Input::Rejects(rejects) => rejects.each(take),
             Input::Kafka(kafka) => kafka.each(take),
         }
+    }
+}
+
+/// The topic of records that do not say it: the argument's, else the only one of the configuration.
+fn topic<'a>(args: &'a Args, config: Option<&'a Config>) -> Option<&'a str> {
+    match (&args.topic, config.map(|config| &config.pipeline.source.topics)) {
+        (Some(topic), _) => Some(topic),
+        (None, Some(Topics::Names(names))) if names.len() == 1 => names.first().map(String::as_str),
+        (None, _) => None,
     }
 }
 
@@ -118,14 +125,10 @@ pub(super) struct Kafka {
 impl Kafka {
     fn open(args: &Args, config: &Config) -> Result<Self, Fault> {
         let source = &config.pipeline.source;
-        let topic = match (&args.topic, &source.topics) {
-            (Some(topic), _) => topic.as_str(),
-            (None, Topics::Names(names)) if names.len() == 1 => names[0].as_str(),
-            (None, _) => {
-                let text = "topic: the configuration does not name exactly one, `--topic` required";
-                return Err(Fault::new(&ARGUMENTS, text));
-            }
-        };
+        let topic = topic(args, Some(config)).ok_or_else(|| {
+            let text = "topic: the configuration does not name exactly one, `--topic` required";
+            Fault::new(&ARGUMENTS, text)
+        })?;
         let partition = TopicPartition::new(topic, args.partition.unwrap_or(0));
         let look = Look::open(source, pipeline::token(source)?)?;
         let log = look.log(&partition, BROKERS_WAIT)?;

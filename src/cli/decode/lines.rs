@@ -74,7 +74,7 @@ impl Lines {
             let read = self.next();
             let read = match read {
                 Ok(Some((n, parsed))) => {
-                    let from = parsed.from.clone().unwrap_or_else(|| self.from.clone());
+                    let from = parsed.from(&self.from);
                     let offset = parsed.offset.unwrap_or(n);
                     if let Some(full) = chunk.take_if(|c| !c.takes(&from, offset))
                         && take(full)? == Flow::Stop
@@ -134,7 +134,8 @@ impl Lines {
 /// One record as a line gave it.
 #[derive(Default)]
 struct Parsed {
-    from: Option<TopicPartition>,
+    topic: Option<String>,
+    partition: Option<i32>,
     offset: Option<i64>,
     timestamp: Option<i64>,
     key: Option<Vec<u8>>,
@@ -143,6 +144,15 @@ struct Parsed {
 }
 
 impl Parsed {
+    /// Where the record is from, as far as its line says it.
+    fn from(&self, default: &TopicPartition) -> TopicPartition {
+        let partition = self.partition.unwrap_or(default.partition);
+        match &self.topic {
+            Some(topic) => TopicPartition::new(topic.as_str(), partition),
+            None => TopicPartition { topic: default.topic.clone(), partition },
+        }
+    }
+
     fn push(&self, n: i64, batch: &mut RecordBatch) {
         batch.push(
             self.offset.unwrap_or(n),
@@ -214,15 +224,13 @@ fn record(text: &[u8]) -> Result<Parsed, Fault> {
     if line.offset.is_some_and(|offset| !(0..i64::MAX).contains(&offset)) {
         return Err(refuse("`offset`", &line.offset.unwrap_or_default(), "0 or more"));
     }
-    let from = (line.topic.is_some() || line.partition.is_some()).then(|| {
-        TopicPartition::new(line.topic.as_deref().unwrap_or_default(), line.partition.unwrap_or(0))
-    });
     let headers = line.headers.iter().map(|(name, value)| {
         let value = bytes(&format!("header `{name}`"), value)?;
         Ok((name.clone(), value))
     });
     Ok(Parsed {
-        from,
+        topic: line.topic,
+        partition: line.partition,
         offset: line.offset,
         timestamp: line.timestamp.filter(|ms| *ms != -1),
         key: bytes("`key`", &line.key)?,
