@@ -728,8 +728,9 @@ fn records_without_frames_are_shown_sampled_drained_and_tried_again_in_every_for
             r#"{{"schema":{{"type":"struct","fields":[{{"field":"{field}","type":"int64"}}]}},"payload":{{"{field}":{n}}}}}"#
         )
     };
-    // Format, good records, their rows, a bad record.
-    let cases: Vec<(&str, Vec<String>, Vec<Value>, &[u8])> = vec![
+    /// Format, good records, their rows, a bad record.
+    type Case = (&'static str, Vec<String>, Vec<Value>, &'static [u8]);
+    let cases: Vec<Case> = vec![
         (
             "format: json",
             vec!["{\"a\":1}".to_owned(), "7".to_owned()],
