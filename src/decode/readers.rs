@@ -116,6 +116,25 @@ pub fn join(path: &str, name: &str) -> String {
     if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
 }
 
+/// Where a value of a record stands, for messages: ``field `device.os[3]` at byte 17``; without a path,
+/// `value at byte 17`. Segments come from the inside out.
+#[cold]
+pub fn place(path: &[String], at: usize) -> String {
+    let mut text = String::from("value");
+    if !path.is_empty() {
+        text.clear();
+        text.push_str("field `");
+        for (i, segment) in path.iter().rev().enumerate() {
+            if i > 0 && !segment.starts_with('[') {
+                text.push('.');
+            }
+            text.push_str(segment);
+        }
+        text.push('`');
+    }
+    text + &format!(" at byte {at}")
+}
+
 fn name(reader: Reader) -> &'static str {
     match reader {
         Spark => "spark",

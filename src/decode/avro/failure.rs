@@ -1,11 +1,10 @@
 //! A failed read on its way out: what, where in the bytes, and the field path, gathered while the
 //! calls return. The good path pays one pointer for it.
 
-use std::fmt::Write;
-
 use super::codes;
 use super::cursor::{Bad, Cursor};
 use crate::decode::codes as shared;
+use crate::decode::readers;
 use crate::error::{Code, Reject};
 
 /// Segments of a path that are kept; a path through more names nobody reads.
@@ -106,18 +105,8 @@ impl Failure {
     /// The reject, with its whole path: ``avro field `device.os` at byte 17: …``.
     #[cold]
     pub(super) fn reject(&self) -> Box<Reject> {
-        let mut message = String::from("avro ");
-        if self.path.is_empty() {
-            message.push_str("value");
-        } else {
-            message.push_str("field `");
-            for (i, segment) in self.path.iter().rev().enumerate() {
-                let joint = if i == 0 || segment.starts_with('[') { "" } else { "." };
-                let _ = write!(message, "{joint}{segment}");
-            }
-            message.push('`');
-        }
-        let _ = write!(message, " at byte {}: {}", self.at, self.found);
+        let place = readers::place(&self.path, self.at);
+        let message = format!("avro {place}: {}", self.found);
         Reject::new(self.code, message)
     }
 }

@@ -1,12 +1,11 @@
 //! A failed read on its way out: what, where in the text, and the field path, gathered while the calls
 //! return. The good path pays one pointer for it.
 
-use std::fmt::Write;
-
 use super::codes;
 use super::token::{Bad, Cursor};
 use crate::decode::codes as shared;
 use crate::decode::columns::Full;
+use crate::decode::readers;
 use crate::error::{Code, Reject};
 
 /// Segments of a path that are kept; a path through more names nobody reads.
@@ -95,18 +94,8 @@ impl Failure {
     /// The reject, with its whole path: ``json field `device.os` at byte 17: …``.
     #[cold]
     pub(super) fn reject(&self) -> Box<Reject> {
-        let mut message = String::from("json ");
-        if self.path.is_empty() {
-            message.push_str("value");
-        } else {
-            message.push_str("field `");
-            for (i, segment) in self.path.iter().rev().enumerate() {
-                let joint = if i == 0 || segment.starts_with('[') { "" } else { "." };
-                let _ = write!(message, "{joint}{segment}");
-            }
-            message.push('`');
-        }
-        let _ = write!(message, " at byte {}: {}", self.at, self.found);
+        let place = readers::place(&self.path, self.at);
+        let message = format!("json {place}: {}", self.found);
         Reject::new(self.code, message)
     }
 }
