@@ -89,7 +89,7 @@ fn partition(c: &mut Criterion) {
             })
             .collect();
         let partitioner =
-            Partitioner::compile(&items, Escape::Hive, PartitionColumns::Auto).unwrap();
+            Partitioner::compile(&items, Escape::Hive, PartitionColumns::Auto, false).unwrap();
         let mut bound = partitioner.bind(&batch.schema(), false).unwrap();
         group.bench_function(name, |b| {
             b.iter_custom(|count| {

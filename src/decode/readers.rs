@@ -1,6 +1,6 @@
 //! What the named readers cannot open, and what they get in its place.
 //!
-//! Owns: one table of types and readers, for Protobuf and Avro alike; names that differ only by case.
+//! Owns: one table of types and readers, for every format alike; names that differ only by case.
 //! Source: files tried with Spark 4.0, DuckDB 2.0 and Polars 2.1; for Athena and Trino their
 //! documentation, read carefully.
 

@@ -21,7 +21,7 @@
 //! x        = path | metadata | coalesce(…)
 //! ```
 //! A doubled quote inside quotes is one quote. Column names are case-sensitive. `_key` is the column of
-//! [`Partitioner::with_key`]; `headers.x` is refused by this version.
+//! [`Partitioner::compile`]; `headers.x` is refused by this version.
 //!
 //! Time functions take timestamps, dates, ISO 8601 strings, and numbers. Options come last:
 //!
@@ -155,17 +155,9 @@ impl Keys {
 const NAME_MAX: usize = 100;
 
 impl Partitioner {
-    /// Compiles the expressions. Every finding at once: code 06xx, placed as the items are.
+    /// Compiles the expressions; `key`: rows have the column `_key`, which they may name. Every finding at
+    /// once: code 06xx, placed as the items are.
     pub fn compile(
-        items: &[PartitionItem],
-        escape: Escape,
-        columns: PartitionColumns,
-    ) -> Result<Self, Vec<Fault>> {
-        Self::with_key(items, escape, columns, false)
-    }
-
-    /// The same; `key`: rows have the column `_key`, which expressions may name.
-    pub fn with_key(
         items: &[PartitionItem],
         escape: Escape,
         columns: PartitionColumns,

@@ -56,7 +56,7 @@ pub static FORMAT: Code = Code {
     id: "FB0914",
     kind: Kind::Reject,
     title: "a schema language that the pipeline does not take",
-    help: "`value.format` or `key.format` names one language, or the language is not in this version (JSON Schema).",
+    help: "`value.format` or `key.format` names one schema language, and the schema is of another. `auto` takes all of them.",
 };
 pub static PLAN: Code = Code {
     id: "FB0915",

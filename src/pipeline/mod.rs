@@ -156,13 +156,8 @@ pub fn partitioner(pipeline: &config::Pipeline) -> Result<Partitioner, Vec<Fault
         SinkUrl::Local(_) => 0,
     };
     let key = pipeline.key.format.is_some();
-    Partitioner::with_key(&pipeline.partition_by, sink.escape, sink.partition_columns, key)
+    Partitioner::compile(&pipeline.partition_by, sink.escape, sink.partition_columns, key)
         .map(|partitioner| partitioner.reserving(prefix + file::name::NAME_MAX))
-}
-
-/// What the configuration says about columns.
-pub fn decode_options(pipeline: &config::Pipeline) -> decode::Options {
-    row::Options::of(pipeline).decode
 }
 
 /// Columns that the configuration gives every row, with `partition_by` fitted to them; none where they

@@ -248,7 +248,7 @@ fn partitioner(args: &Args, pipeline: &Pipeline) -> Result<Partitioner, Vec<Faul
         })
         .collect();
     let key = pipeline.key.format.is_some();
-    Partitioner::with_key(&items, pipeline.sink.escape, PartitionColumns::Keep, key)
+    Partitioner::compile(&items, pipeline.sink.escape, PartitionColumns::Keep, key)
 }
 
 impl Job {

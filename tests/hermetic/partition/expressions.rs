@@ -173,7 +173,7 @@ fn timezone_of_an_item_without_time_is_a_finding() {
     let zone = |expr: &str, zone: &str| {
         let mut item = item(expr);
         item.timezone = Some(Placed { text: zone.to_owned(), place: String::new() });
-        Partitioner::compile(&[item], Escape::Hive, PartitionColumns::Auto)
+        Partitioner::compile(&[item], Escape::Hive, PartitionColumns::Auto, false)
     };
     assert!(zone("day(x)", "Europe/Paris").is_ok());
     assert!(zone("day(x, timezone='Europe/Paris')", "Europe/Paris").is_ok());
@@ -252,7 +252,7 @@ fn dropped(
     schema: &Schema,
 ) -> Result<Vec<usize>, String> {
     let items: Vec<_> = items.iter().map(|i| item(i)).collect();
-    let partitioner = Partitioner::compile(&items, Escape::Hive, columns).unwrap();
+    let partitioner = Partitioner::compile(&items, Escape::Hive, columns, false).unwrap();
     match partitioner.bind(schema, false) {
         Ok(bound) => Ok(bound.dropped().to_vec()),
         Err(faults) => Err(faults[0].code.id.to_owned()),
@@ -279,8 +279,8 @@ fn partition_columns_decide_what_leaves_the_files() {
     assert_eq!(of(&["day(at) as B"], Auto), Err("FB0603".to_owned()));
     assert_eq!(of(&["day(at) as b"], Keep), Ok(vec![]));
     let items = [item("a")];
-    let connect = Partitioner::compile(&items, Escape::Connect, Auto).unwrap();
+    let connect = Partitioner::compile(&items, Escape::Connect, Auto, false).unwrap();
     assert_eq!(connect.bind(&schema, false).unwrap().dropped(), [0usize; 0]);
-    let faults = Partitioner::compile(&items, Escape::Connect, Drop).unwrap_err();
+    let faults = Partitioner::compile(&items, Escape::Connect, Drop, false).unwrap_err();
     assert_eq!(faults[0].code.id, "FB0608");
 }

@@ -25,7 +25,7 @@ pub fn item(expr: &str) -> PartitionItem {
 
 pub fn compile(items: &[&str], escape: Escape) -> Result<Partitioner, Vec<Fault>> {
     let items: Vec<_> = items.iter().map(|i| item(i)).collect();
-    Partitioner::compile(&items, escape, PartitionColumns::Keep)
+    Partitioner::compile(&items, escape, PartitionColumns::Keep, false)
 }
 
 /// Columns by name, all nullable.

@@ -314,7 +314,7 @@ fn value_too_long_is_cut_or_rejected_by_where_its_column_is() {
         ("y", Arc::new(Int32Array::from(vec![1, 1]))),
     ]);
     let run = |columns| {
-        let partitioner = Partitioner::compile(&[item("x")], Escape::Hive, columns).unwrap();
+        let partitioner = Partitioner::compile(&[item("x")], Escape::Hive, columns, false).unwrap();
         let mut bound = partitioner.bind(&batch.schema(), false).unwrap();
         keys(&mut bound, &batch)
     };

@@ -1,5 +1,6 @@
 //! `decode::protobuf` against the conformance suite, against prost-reflect, and against hostile bytes.
 
+mod bombs;
 mod choices;
 mod conformance;
 mod differential;

@@ -1,4 +1,5 @@
-//! Protobuf bodies and schemas.
+//! Records and schemas made to exhaust memory: refused, with the most memory that was held meanwhile.
+#![allow(clippy::print_stdout)]
 
 use forebay::config;
 use forebay::decode::{Decoder, Options, Plan};
@@ -6,7 +7,7 @@ use forebay::error::Fault;
 use forebay::registry::Language;
 use forebay::registry::compile::compile;
 
-use super::measured;
+use crate::alloc::{Used, measured};
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
@@ -34,12 +35,12 @@ fn plan(text: &str) -> Result<std::sync::Arc<Plan>, Fault> {
 fn refused(schema: &str, body: &[u8], code: &str, bytes: usize) {
     let mut decoder = Decoder::new(plan(schema).unwrap());
     decoder.append(&[]).unwrap();
-    let (got, peak, _) = measured(|| decoder.append(body));
+    let (got, Used { peak, .. }) = measured(|| decoder.append(body));
     let reject = got.expect_err(schema);
     assert_eq!(reject.code.id, code, "{reject}");
     assert!(peak <= bytes, "{peak} bytes for {schema}: at most {bytes} expected; {reject}");
     println!("{code}: {:>9} bytes of body, at most {peak:>9} held", body.len());
-    let (_, _, kept) = measured(|| {
+    let (_, Used { kept, .. }) = measured(|| {
         decoder.append(&[]).unwrap();
         assert_eq!(decoder.finish().num_rows(), 2);
         drop(decoder);
@@ -163,7 +164,7 @@ fn json_text_is_bounded_as_columns_are() {
 fn unknown_fields_without_end_are_counted_and_cost_nothing() {
     let mut decoder = Decoder::new(plan(SCALARS).unwrap());
     let body = [0xf8, 0x01, 0x00].repeat(1_000_000);
-    let (got, peak, _) = measured(|| decoder.append(&body));
+    let (got, Used { peak, .. }) = measured(|| decoder.append(&body));
     got.unwrap();
     assert_eq!(decoder.take_unknown_fields(), 1_000_000);
     assert!(peak <= 16 * KIB, "{peak}");
@@ -174,7 +175,7 @@ fn a_message_that_comes_in_a_million_parts_takes_time_and_memory_of_its_bytes() 
     // Each part is another occurrence of the same JSON column.
     let body = [0x1a, 0x02, 0x12, 0x00].repeat(250_000);
     let mut decoder = Decoder::new(plan(SCALARS).unwrap());
-    let (got, peak, _) = measured(|| decoder.append(&body));
+    let (got, Used { peak, .. }) = measured(|| decoder.append(&body));
     if let Err(reject) = got {
         assert_eq!(reject.code.id, "FB0204", "{reject}");
     }
@@ -203,7 +204,7 @@ fn schemas_made_large_are_refused_or_take_memory_of_their_text() {
         (twins, None, MIB),
         (&grown, Some("FB0208"), 64 * MIB),
     ] {
-        let (got, peak, _) = measured(|| plan(schema));
+        let (got, Used { peak, .. }) = measured(|| plan(schema));
         println!("{peak:>9} bytes for a schema of {}", schema.len());
         assert_eq!(got.err().map(|fault| fault.code.id), refusal, "{schema:.80}");
         assert!(peak <= bytes, "{peak} bytes for {schema:.80}");
