@@ -15,7 +15,7 @@ use futures::StreamExt;
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::clock;
-use crate::commit::machine::FileId;
+use crate::commit::at_least_once::FileId;
 use crate::error::{Fault, Kind};
 use crate::pipeline::lanes::Output;
 use crate::pipeline::task::Event;

@@ -18,7 +18,7 @@ use arrow::compute::interleave_record_batch;
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 
-use crate::commit::machine::FileId;
+use crate::commit::at_least_once::FileId;
 use crate::error::{Code, Fault, Kind};
 use crate::evolve;
 use crate::file::learn::Learned;

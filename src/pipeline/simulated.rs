@@ -13,7 +13,7 @@ use std::sync::Arc;
 use futures::executor::block_on;
 
 use crate::clock::{Now, Seeded};
-use crate::commit::machine::FileId;
+use crate::commit::at_least_once::FileId;
 use crate::error::{Code, Fault, Kind};
 use crate::pipeline::lanes::Output;
 use crate::pipeline::task::{Action, Event, Settings, Task};

@@ -12,7 +12,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use crate::clock::Now;
-use crate::commit::machine::{self, FileId, Machine, TakenBack};
+use crate::commit::at_least_once::{self as machine, FileId, Machine, TakenBack};
 use crate::config;
 use crate::decode::Options;
 use crate::error::{Fault, Kind};
