@@ -58,15 +58,8 @@ impl Search {
     /// A search without a start of its own, and its first question.
     pub fn new(hint: Option<Hint>) -> (Self, u64) {
         let asked = hint.as_ref().map_or(1, |h| h.seq);
-        let search = Self {
-            hint,
-            asked,
-            why: Why::Probe,
-            low: None,
-            linked: false,
-            high: None,
-            step: 1,
-        };
+        let search =
+            Self { hint, asked, why: Why::Probe, low: None, linked: false, high: None, step: 1 };
         (search, asked)
     }
 
@@ -90,7 +83,9 @@ impl Search {
         let asked = self.asked;
         match (self.why, found) {
             (Why::Probe, Some(record)) => self.present(record),
-            (Why::Probe, None) if self.hint_is_at(asked) && self.low.is_none() => Ok(Next::HintGone),
+            (Why::Probe, None) if self.hint_is_at(asked) && self.low.is_none() => {
+                Ok(Next::HintGone)
+            }
             (Why::Probe, None) => {
                 self.high = Some(self.high.map_or(asked, |high| high.min(asked)));
                 Ok(self.next())

@@ -43,11 +43,8 @@ mod tests {
 
     #[test]
     fn only_own_names_of_a_lower_epoch_are_garbage() {
-        let claimed = Claimed {
-            partition: TopicPartition::new("a.b", 3),
-            epoch: 5,
-            hash: "0a1b2c3d".into(),
-        };
+        let claimed =
+            Claimed { partition: TopicPartition::new("a.b", 3), epoch: 5, hash: "0a1b2c3d".into() };
         let key = |topic: &str, p: i32, epoch: u64, hash: &str| {
             format!("{topic}/k=1/{topic}+{p}+00000000000000000007+{epoch:013}-{hash}.parquet")
         };

@@ -145,10 +145,18 @@ struct Slot {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Phase {
     New,
-    Finding { search: Search, ticket: Ticket },
+    Finding {
+        search: Search,
+        ticket: Ticket,
+    },
     /// No chain here: is the topic new, or made anew?
-    Listing { ticket: Ticket, hint_gone: bool },
-    Recovering { ticket: Ticket },
+    Listing {
+        ticket: Ticket,
+        hint_gone: bool,
+    },
+    Recovering {
+        ticket: Ticket,
+    },
     Claiming(Slot),
     Flowing,
     /// Another owner has taken over, or a fault was told.
@@ -189,9 +197,11 @@ pub struct Machine {
 /// What decides the machine's next steps; ids and counters only tell its records apart from others.
 impl Hash for Machine {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let committed = self.assigned.committed.as_ref().map(|(offset, text)| {
-            (*offset, Hint::parse(text).map_or(0, |hint| hint.seq))
-        });
+        let committed = self
+            .assigned
+            .committed
+            .as_ref()
+            .map(|(offset, text)| (*offset, Hint::parse(text).map_or(0, |hint| hint.seq)));
         (&self.owner, committed, &self.phase, self.epoch).hash(state);
         self.head.as_ref().map(|head| head.seq).hash(state);
         (&self.early, &self.pending, self.offset_sent.is_some()).hash(state);

@@ -12,7 +12,6 @@ pub mod record;
 pub mod head;
 pub mod rules;
 pub mod machine;
-pub mod at_least_once;
 pub mod janitor;
 
 pub use self::codes::*;

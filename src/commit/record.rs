@@ -218,7 +218,9 @@ impl Record {
             }
             at = skipped.to;
         }
-        if *kind == Kind::Claim && self.skipped.iter().map(|s| s.to - s.from).sum::<i64>() != to - from {
+        if *kind == Kind::Claim
+            && self.skipped.iter().map(|s| s.to - s.from).sum::<i64>() != to - from
+        {
             return Err(refused("a claim over offsets, all of them skipped required"));
         }
         self.files.iter().try_for_each(|file| self.check_file(file))
@@ -233,8 +235,11 @@ impl Record {
                 file.key, about.rows, about.first, about.last
             )));
         }
-        if file.key.starts_with(STATE) || file.key.is_empty() {
-            return Err(refused(&format!("file `{}`: a key outside of the state required", file.key)));
+        if file.key.starts_with("_forebay/") || file.key.is_empty() {
+            return Err(refused(&format!(
+                "file `{}`: a key outside of the state required",
+                file.key
+            )));
         }
         Ok(())
     }
@@ -263,8 +268,16 @@ impl Record {
                 &IDENTITY,
                 format!(
                     "commit record {seq}: of pipeline `{}`, topic `{}-{}`, topic id `{}`, cluster `{}`; `{}`, `{}-{}`, `{}`, `{}` required",
-                    own.pipeline, own.topic, own.partition, said(&own.topic_id), said(&own.cluster),
-                    to.pipeline, to.topic, to.partition, said(&to.topic_id), said(&to.cluster),
+                    own.pipeline,
+                    own.topic,
+                    own.partition,
+                    said(&own.topic_id),
+                    said(&own.cluster),
+                    to.pipeline,
+                    to.topic,
+                    to.partition,
+                    said(&to.topic_id),
+                    said(&to.cluster),
                 ),
             ));
         }
@@ -291,8 +304,14 @@ impl Record {
             &LINK,
             format!(
                 "commit record {}: prev `{}`, epoch `{}`, from `{}`; prev `{}`, an epoch from `{}` and from `{}` required after record {}",
-                self.seq, self.prev, self.epoch, self.from,
-                previous.id, previous.epoch, previous.to, previous.seq
+                self.seq,
+                self.prev,
+                self.epoch,
+                self.from,
+                previous.id,
+                previous.epoch,
+                previous.to,
+                previous.seq
             ),
         ))
     }

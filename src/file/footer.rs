@@ -17,6 +17,8 @@ use crate::position::TopicPartition;
 pub const FIELD_NUMBER: &str = "forebay.field_number";
 
 pub const PIPELINE: &str = "forebay.pipeline";
+/// Id of the commit record that names the file.
+pub const COMMIT: &str = "forebay.commit";
 pub const TOPIC: &str = "forebay.topic";
 /// Kafka partition, decimal.
 pub const PARTITION: &str = "forebay.partition";
@@ -43,6 +45,7 @@ pub(super) fn pairs(from: &Provenance, rows: u64, schema: &Schema) -> Vec<KeyVal
     let pair = |key: &str, value: String| KeyValue::new(key.to_owned(), value);
     let mut pairs = vec![
         pair(PIPELINE, from.pipeline.clone()),
+        pair(COMMIT, from.commit.clone()),
         pair(TOPIC, from.topic_partition.topic.to_string()),
         pair(PARTITION, from.topic_partition.partition.to_string()),
         pair(FIRST, from.first.to_string()),
@@ -120,6 +123,8 @@ impl Provenance {
         }
         Ok(Self {
             pipeline: text(PIPELINE)?.to_owned(),
+            // Files of before the chain have none.
+            commit: text(COMMIT).unwrap_or_default().to_owned(),
             topic_partition: TopicPartition::new(
                 text(TOPIC)?,
                 number(PARTITION, text(PARTITION)?)?,

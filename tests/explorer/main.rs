@@ -37,9 +37,7 @@ fn explore(bounds: &Bounds, shortest: bool) -> Found {
     seen.insert(start.digest(&hasher));
     let mut queue: VecDeque<(World, Option<Rc<Way>>)> = VecDeque::from([(start, None)]);
     let mut found = Found { states: 0, complete: 0, violation: None, ms: 0 };
-    while let Some((world, way)) =
-        if shortest { queue.pop_front() } else { queue.pop_back() }
-    {
+    while let Some((world, way)) = if shortest { queue.pop_front() } else { queue.pop_back() } {
         found.states += 1;
         found.complete += u64::from(world.is_complete(bounds));
         if let Some(wrong) = world.check(bounds) {
@@ -84,10 +82,7 @@ fn without() -> Vec<(&'static str, Bounds)> {
         ("1 read back", Bounds { rules: Rules { read_back: false, ..ON }, ..late }),
         ("2 never abandon", Bounds { rules: Rules { resend: false, ..ON }, ..late }),
         ("3 finish first", Bounds { rules: Rules { finish_first: false, ..ON }, ..CALM }),
-        (
-            "4 single use, S3",
-            Bounds { rules: Rules { single_use: false, ..ON }, moves: 1, ..CALM },
-        ),
+        ("4 single use, S3", Bounds { rules: Rules { single_use: false, ..ON }, moves: 1, ..CALM }),
         (
             "4 single use, disk",
             Bounds { rules: Rules { single_use: false, ..ON }, moves: 1, disk: true, ..CALM },
@@ -107,7 +102,10 @@ fn protocol_holds_in_every_order_of_events() {
             continue;
         }
         let found = explore(&bounds, false);
-        println!("{}: {} states, {} complete, {} ms", bounds.name, found.states, found.complete, found.ms);
+        println!(
+            "{}: {} states, {} complete, {} ms",
+            bounds.name, found.states, found.complete, found.ms
+        );
         if let Some((wrong, steps)) = found.violation {
             panic!("{}: {wrong}: {steps:#?}", bounds.name);
         }

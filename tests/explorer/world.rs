@@ -228,9 +228,10 @@ impl World {
                     _ => steps.push(Step::Answer(w, r)),
                 }
             }
-            let recording = worker.requests.iter().any(
-                |r| matches!(r, Request::Put(_, record) if record.kind == Kind::Commit),
-            );
+            let recording = worker
+                .requests
+                .iter()
+                .any(|r| matches!(r, Request::Put(_, record) if record.kind == Kind::Commit));
             if self.left[VOIDS] > 0 && recording {
                 steps.push(Step::Void(w));
             }
@@ -253,7 +254,8 @@ impl World {
             }
         }
         let stopped = self.workers.iter().filter_map(|w| w.stopped_at).max();
-        if let Some(seq) = stopped.filter(|seq| self.left[REPAIRS] > 0 && *seq == self.log.len() as u64)
+        if let Some(seq) =
+            stopped.filter(|seq| self.left[REPAIRS] > 0 && *seq == self.log.len() as u64)
         {
             steps.push(Step::Repair(seq));
         }
@@ -648,7 +650,10 @@ impl World {
     pub(crate) fn digest(&self, hasher: &impl BuildHasher) -> u64 {
         let mut state = hasher.build_hasher();
         (&self.log, &self.uploads, &self.objects, &self.late).hash(&mut state);
-        self.kafka.as_ref().map(|(offset, text)| (*offset, text.split(':').nth(1))).hash(&mut state);
+        self.kafka
+            .as_ref()
+            .map(|(offset, text)| (*offset, text.split(':').nth(1)))
+            .hash(&mut state);
         (self.assigned, self.left, &self.wrong).hash(&mut state);
         let mut workers = self.workers.each_ref().map(|w| hasher.hash_one(w));
         workers.sort_unstable();
@@ -691,9 +696,8 @@ impl World {
 
     fn is_done(&self, record: &Record) -> bool {
         record.files.iter().all(|file| {
-            let published = |id: usize| {
-                matches!(self.state(id), UploadState::Done | UploadState::Linked)
-            };
+            let published =
+                |id: usize| matches!(self.state(id), UploadState::Done | UploadState::Linked);
             published(upload_of(file)) || self.is_repaired(record.seq, file)
         })
     }
@@ -701,8 +705,7 @@ impl World {
     fn is_repaired(&self, seq: u64, file: &File) -> bool {
         self.log.iter().filter(|r| r.repairs == Some(seq)).any(|repair| {
             repair.files.iter().any(|f| {
-                f.about.first == file.about.first
-                    && self.state(upload_of(f)) == UploadState::Done
+                f.about.first == file.about.first && self.state(upload_of(f)) == UploadState::Done
             })
         })
     }
@@ -715,7 +718,10 @@ impl World {
                 matches!(state, UploadState::Done | UploadState::Linked)
             });
             if any && !all_before && record.kind != Kind::Repair {
-                return Some(format!("ORDER: record {} is visible before an earlier one", record.seq));
+                return Some(format!(
+                    "ORDER: record {} is visible before an earlier one",
+                    record.seq
+                ));
             }
             all_before &= self.is_done(record) || record.kind == Kind::Repair;
         }
@@ -742,16 +748,14 @@ impl World {
         if !self.workers.iter().any(at_end) {
             return None;
         }
-        let visible: u8 =
-            self.objects.iter().fold(0, |all, o| all | self.offsets(o.upload));
+        let visible: u8 = self.objects.iter().fold(0, |all, o| all | self.offsets(o.upload));
         let all = ((1u16 << bounds.offsets) - 1) as u8;
         (visible != all).then(|| format!("LOSS at rest: visible {visible:b} of {all:b}"))
     }
 
     /// True where a worker has brought everything to its end.
     pub(crate) fn is_complete(&self, bounds: &Bounds) -> bool {
-        let visible: u8 =
-            self.objects.iter().fold(0, |all, o| all | self.offsets(o.upload));
+        let visible: u8 = self.objects.iter().fold(0, |all, o| all | self.offsets(o.upload));
         u16::from(visible) == (1u16 << bounds.offsets) - 1
     }
 }

@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use forebay::clock::Now;
+use forebay::commit::machine::{Assigned, Ticket, Wrote};
 use forebay::config::{self, Config};
 use forebay::error::{Code, Fault, Kind};
 use forebay::pipeline::effects::{Effects, Shared};
 use forebay::pipeline::lanes::Output;
-use forebay::pipeline::task::{Action, Event, Task};
+use forebay::pipeline::task::{Action, Assignment, Event, Task};
 use forebay::position::{OffsetRange, TopicPartition};
 use forebay::record::{RecordBatch, TimestampType};
 use forebay::registry::compile::compile;
@@ -35,7 +36,7 @@ fn config(commit: &str) -> Config {
 fn task(commit: &str, generation: u64) -> Task {
     let pipeline = config(commit).pipeline;
     let partitioner = forebay::pipeline::partitioner(&pipeline).unwrap();
-    let settings = Arc::new(forebay::pipeline::settings(&pipeline, partitioner, 1 << 20, 1));
+    let settings = Arc::new(forebay::pipeline::settings(&pipeline, partitioner, 1 << 20, None));
     Task::new(settings, TopicPartition::new("rows", 0), generation)
 }
 
@@ -58,6 +59,16 @@ fn at(mono_ms: u64) -> Now {
     Now { wall_ms: mono_ms as i64, mono_ms }
 }
 
+/// An assignment of a log of a hundred records, without a chain.
+fn assigned(stop_at: Option<i64>) -> Event {
+    Event::Assigned(Box::new(Assignment {
+        owner: "owner".into(),
+        topic_id: None,
+        kafka: Assigned { start: 0, committed: None, low: 0, high: 100 },
+        stop_at,
+    }))
+}
+
 /// Steps, and answers staging, publishing and commits with success until nothing is asked any more.
 fn settle(task: &mut Task, event: Event, now: Now) -> Vec<Action> {
     let (mut events, mut seen) = (VecDeque::from([event]), Vec::new());
@@ -73,9 +84,21 @@ fn settle(task: &mut Task, event: Event, now: Now) -> Vec<Action> {
                         Ok(Staged { key: key.clone(), bytes: 1, handle }),
                     ));
                 }
-                Action::Publish { commit, .. } => events.push_back(Event::Published(*commit)),
-                Action::CommitOffset { commit, .. } => {
-                    events.push_back(Event::OffsetCommitted(*commit))
+                Action::GetRecord { ticket, seq, .. } => {
+                    events.push_back(Event::Record { ticket: *ticket, seq: *seq, found: Ok(None) });
+                }
+                Action::ListChains { ticket, .. } => {
+                    events.push_back(Event::Chains(*ticket, Ok(Vec::new())));
+                }
+                Action::PutRecord { ticket, .. } => {
+                    events.push_back(Event::Wrote(*ticket, Wrote::Created));
+                }
+                Action::Seek { offset, .. } => {
+                    events.push_back(Event::Started { offset: *offset });
+                }
+                Action::Publish { ticket, .. } => events.push_back(Event::Published(*ticket)),
+                Action::CommitOffset { ticket, .. } => {
+                    events.push_back(Event::OffsetCommitted(*ticket))
                 }
                 _ => {}
             }
@@ -88,7 +111,7 @@ fn settle(task: &mut Task, event: Event, now: Now) -> Vec<Action> {
 #[test]
 fn commit_rows_three_gives_commits_of_three_records() {
     let mut task = task("interval: 1h, rows: 3", 1);
-    let mut seen = settle(&mut task, Event::Started { offset: 0, stop_at: Some(11) }, at(0));
+    let mut seen = settle(&mut task, assigned(Some(11)), at(0));
     seen.extend(settle(&mut task, records(11), at(1)));
     seen.extend(settle(&mut task, Event::Schema(ID, known()), at(2)));
     let ranges: Vec<OffsetRange> = seen
@@ -106,7 +129,7 @@ fn commit_rows_three_gives_commits_of_three_records() {
 fn registry_back_after_longer_than_the_grace_does_not_reject_at_its_first_answer() {
     let fault = || Fault::new(&FAULT, "x");
     let mut task = task("interval: 1h", 1);
-    settle(&mut task, Event::Started { offset: 0, stop_at: None }, at(0));
+    settle(&mut task, assigned(None), at(0));
     settle(&mut task, records(1), at(0));
     settle(&mut task, Event::Schema(ID, Err(Lookup::Unavailable(fault()))), at(60_000));
     let seen = settle(&mut task, Event::Schema(ID, Err(Lookup::Unknown(fault()))), at(60_100));
@@ -121,7 +144,7 @@ fn registry_back_after_longer_than_the_grace_does_not_reject_at_its_first_answer
 fn unknown_for_the_whole_grace_is_a_reject() {
     let fault = || Fault::new(&FAULT, "x");
     let mut task = task("interval: 1h", 1);
-    settle(&mut task, Event::Started { offset: 0, stop_at: None }, at(0));
+    settle(&mut task, assigned(None), at(0));
     settle(&mut task, records(1), at(0));
     for now in [0, 1_000, 1_999] {
         settle(&mut task, Event::Schema(ID, Err(Lookup::Unknown(fault()))), at(now));
@@ -139,7 +162,7 @@ fn unknown_for_the_whole_grace_is_a_reject() {
 #[test]
 fn late_unknown_answer_leaves_a_known_schema_alone() {
     let mut task = task("interval: 1h", 1);
-    settle(&mut task, Event::Started { offset: 0, stop_at: None }, at(0));
+    settle(&mut task, assigned(None), at(0));
     settle(&mut task, records(1), at(0));
     settle(&mut task, Event::Schema(ID, known()), at(1));
     let late = Event::Schema(ID, Err(Lookup::Unknown(Fault::new(&FAULT, "x"))));
@@ -149,8 +172,8 @@ fn late_unknown_answer_leaves_a_known_schema_alone() {
 #[test]
 fn refused_publish_of_an_earlier_assignment_stops_nothing() {
     let mut task = task("interval: 1h", 2);
-    settle(&mut task, Event::Started { offset: 0, stop_at: None }, at(0));
-    let late = Event::NotPublished(1 << 32, Fault::new(&FAULT, "x"));
+    settle(&mut task, assigned(None), at(0));
+    let late = Event::NotPublished(Ticket(1 << 32), Fault::new(&FAULT, "x"));
     assert!(settle(&mut task, late, at(1)).is_empty());
     assert!(task.wants_input());
 }

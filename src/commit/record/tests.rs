@@ -54,7 +54,9 @@ fn file(role: Role, staged: Handle) -> File {
 
 fn golden(name: &str, bytes: &[u8]) {
     let path = format!("{}/tests/corpus/commit/{name}", env!("CARGO_MANIFEST_DIR"));
-    if std::env::var("FOREBAY_BLESS").is_ok_and(|b| "tests/corpus/commit".starts_with(b.trim_end_matches('*'))) {
+    if std::env::var("FOREBAY_BLESS")
+        .is_ok_and(|b| "tests/corpus/commit".starts_with(b.trim_end_matches('*')))
+    {
         std::fs::write(&path, bytes).unwrap();
     }
     let there = std::fs::read_to_string(&path).unwrap_or_default();
