@@ -388,7 +388,7 @@ impl<S: Source> Poller<S> {
     /// The task finds and claims the chain, and asks for records then.
     fn start(&mut self, tp: &TopicPartition, start: StartAt) {
         let StartAt { offset, why, log, committed, topic_id } = start;
-        tracing::info!("{tp} is assigned; without a chain it starts at offset {offset} ({why})");
+        tracing::info!("{tp} is assigned; without a chain: offset {offset}, {why}");
         let assignment = Box::new(Assignment {
             owner: clock::fresh_id(),
             topic_id,

@@ -9,6 +9,8 @@ mod world;
 use std::collections::{HashSet, VecDeque};
 use std::fmt::Write;
 use std::rc::Rc;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use forebay::clock::System;
 use forebay::commit::rules::Rules;
@@ -65,63 +67,130 @@ fn explore(bounds: &Bounds, shortest: bool) -> Found {
 const ON: Rules = CALM.rules;
 
 fn scenarios() -> Vec<Bounds> {
+    let two = Bounds { assignments: 2, ahead: 1, ..CALM };
+    let three = Bounds { assignments: 3, ahead: 1, ..CALM };
+    let mut all = vec![
+        Bounds { name: "three owners, commits under way together", offsets: 3, ahead: 2, ..three },
+        Bounds { name: "lost and late puts", late: 2, ..two },
+        Bounds { name: "a late put, three owners", late: 1, offsets: 1, ..three },
+        Bounds { name: "a void for a commit in doubt", late: 1, voids: 1, ..two },
+        Bounds { name: "files moved downstream", moves: 1, late: 1, ahead: 2, ..three },
+        Bounds { name: "a lifecycle rule, and a repair", expire: 1, repairs: 1, ..three },
+        Bounds { name: "the janitor", janitor: 2, late: 1, ..two },
+        Bounds {
+            name: "local disk, files moved",
+            disk: true,
+            late: 1,
+            moves: 1,
+            ahead: 2,
+            ..three
+        },
+    ];
+    if std::env::var("FOREBAY_EXPLORE").is_ok_and(|w| w == "wide") {
+        for bounds in &mut all {
+            (bounds.assignments, bounds.ahead, bounds.offsets) = (3, 2, bounds.offsets.max(2));
+        }
+    }
+    all
+}
+
+/// Each rule turned off, where that does harm.
+fn without() -> Vec<Bounds> {
+    let late = Bounds { late: 1, ..CALM };
+    let moved = Bounds { moves: 1, rules: Rules { single_use: false, ..ON }, ..CALM };
     vec![
-        Bounds { name: "two owners, deaths at any point", offsets: 3, ..CALM },
-        Bounds { name: "+ lost and late puts of records", late: 2, ..CALM },
-        Bounds { name: "+ void records for commits in doubt", late: 1, voids: 1, ..CALM },
-        Bounds { name: "+ files moved downstream", moves: 1, late: 1, ..CALM },
-        Bounds { name: "+ a lifecycle rule, repairs", expire: 1, repairs: 1, ..CALM },
-        Bounds { name: "+ the janitor", janitor: 2, late: 1, ..CALM },
-        Bounds { name: "local disk", disk: true, late: 1, moves: 1, ..CALM },
+        Bounds {
+            name: "without rule 1: a record is read back",
+            rules: Rules { read_back: false, ..ON },
+            ..late
+        },
+        Bounds {
+            name: "without rule 2: a commit in doubt is not abandoned",
+            rules: Rules { resend: false, ..ON },
+            ..late
+        },
+        Bounds {
+            name: "without rule 3: the last commit is finished first",
+            rules: Rules { finish_first: false, ..ON },
+            ..CALM
+        },
+        Bounds { name: "without rule 4: publishing is single-use (S3)", ..moved },
+        Bounds { name: "without rule 4: publishing is single-use (disk)", disk: true, ..moved },
+        Bounds {
+            name: "without rule 6: the janitor spares its own epoch",
+            rules: Rules { janitor_epoch: false, ..ON },
+            janitor: 1,
+            ..CALM
+        },
     ]
 }
 
-fn without() -> Vec<(&'static str, Bounds)> {
-    let late = Bounds { late: 1, ..CALM };
-    vec![
-        ("1 read back", Bounds { rules: Rules { read_back: false, ..ON }, ..late }),
-        ("2 never abandon", Bounds { rules: Rules { resend: false, ..ON }, ..late }),
-        ("3 finish first", Bounds { rules: Rules { finish_first: false, ..ON }, ..CALM }),
-        ("4 single use, S3", Bounds { rules: Rules { single_use: false, ..ON }, moves: 1, ..CALM }),
-        (
-            "4 single use, disk",
-            Bounds { rules: Rules { single_use: false, ..ON }, moves: 1, disk: true, ..CALM },
-        ),
-        (
-            "6 janitor's epoch",
-            Bounds { rules: Rules { janitor_epoch: false, ..ON }, janitor: 1, ..CALM },
-        ),
-    ]
+/// Explores all of these, on as many threads as there are.
+fn explore_all(all: &[Bounds], shortest: bool) -> Vec<Found> {
+    let next = AtomicUsize::new(0);
+    let found = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                while let Some(bounds) = all.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let one = explore(bounds, shortest);
+                    println!("{}: {} states, {} ms", bounds.name, one.states, one.ms);
+                    found.lock().unwrap().push((bounds.name, one));
+                }
+            });
+        }
+    });
+    let mut found = found.into_inner().unwrap();
+    let place = |name: &str| all.iter().position(|b| b.name == name);
+    found.sort_by_key(|(name, _)| place(name));
+    found.into_iter().map(|(_, found)| found).collect()
 }
 
 #[test]
-fn protocol_holds_in_every_order_of_events() {
-    let only = std::env::var("FOREBAY_EXPLORE").ok();
-    for bounds in scenarios() {
-        if only.as_ref().is_some_and(|o| !bounds.name.contains(o)) {
-            continue;
-        }
-        let found = explore(&bounds, false);
-        println!(
-            "{}: {} states, {} complete, {} ms",
-            bounds.name, found.states, found.complete, found.ms
-        );
+fn protocol_holds_in_every_order_and_with_each_rule_turned_off_it_does_not() {
+    let mut table = String::from(
+        "| what may happen | offsets | assignments | states | result |\n|---|---|---|---|---|\n",
+    );
+    let (on, off) = (scenarios(), without());
+    for (bounds, found) in on.iter().zip(explore_all(&on, false)) {
         if let Some((wrong, steps)) = found.violation {
             panic!("{}: {wrong}: {steps:#?}", bounds.name);
         }
         assert!(found.complete > 0, "{}: nothing is ever published", bounds.name);
+        let (name, offsets, owners) = (bounds.name, bounds.offsets, bounds.assignments);
+        writeln!(table, "| {name} | {offsets} | {owners} | {} | holds |", found.states).unwrap();
+    }
+    for (bounds, found) in off.iter().zip(explore_all(&off, true)) {
+        let Bounds { name, offsets, assignments, .. } = bounds;
+        let (wrong, steps) = found.violation.unwrap_or_else(|| panic!("{name}: nothing is found"));
+        let kind = wrong.split([':', ' ']).next().unwrap_or_default().to_lowercase();
+        assert!(kind == "loss" || kind == "duplicate" || kind == "order", "{name}: {wrong}");
+        writeln!(
+            table,
+            "| {name} | {offsets} | {assignments} | | {kind} after {} steps |",
+            steps.len()
+        )
+        .unwrap();
+    }
+    if std::env::var("FOREBAY_EXPLORE").is_err() {
+        compare(&table);
     }
 }
 
-#[test]
-fn each_rule_turned_off_loses_or_duplicates() {
-    for (rule, bounds) in without() {
-        let found = explore(&bounds, true);
-        let (wrong, steps) = found.violation.unwrap_or_else(|| panic!("{rule}: nothing found"));
-        let mut text = String::new();
-        for step in &steps {
-            write!(text, "{step:?} ").unwrap();
-        }
-        println!("{rule}: {wrong} ({} states, {} ms): {text}", found.states, found.ms);
+const BEGIN: &str = "<!-- made by tests/explorer -->\n";
+const END: &str = "<!-- end -->";
+
+/// The table stands in ARCHITECTURE.md; `FOREBAY_BLESS='ARCHITECTURE.md'` renews it.
+fn compare(table: &str) {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/ARCHITECTURE.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let (before, rest) = text.split_once(BEGIN).expect("no place for the table");
+    let (there, after) = rest.split_once(END).expect("no end of the table");
+    if std::env::var("FOREBAY_BLESS")
+        .is_ok_and(|b| "ARCHITECTURE.md".starts_with(b.trim_end_matches('*')))
+    {
+        std::fs::write(path, format!("{before}{BEGIN}{table}{END}{after}")).unwrap();
+        return;
     }
+    assert_eq!(there, table, "ARCHITECTURE.md is stale: run with FOREBAY_BLESS=ARCHITECTURE.md");
 }

@@ -502,7 +502,7 @@ impl World {
                 self.workers[w].requests.remove(r);
                 let seq = self.workers[w].machine.as_ref().and_then(|m| {
                     let fault = m.not_published(Fault::new(&LOST, "gone"));
-                    (fault.code.id == "FB0930").then(|| self.log.len() as u64)
+                    (fault.code.id == "FB0930").then_some(self.log.len() as u64)
                 });
                 self.crash(w, bounds);
                 self.workers[w].stopped_at = seq;
