@@ -332,7 +332,7 @@ impl Task {
             Event::Published(ticket) => self.on_machine(out, |m, to| m.published(ticket, to)),
             // One of an earlier assignment concerns that one only.
             Event::NotPublished(ticket, fault) => match &self.machine {
-                Some(machine) if machine.awaits(ticket) => Err(machine.not_published(fault)),
+                Some(machine) if machine.expects(ticket) => Err(machine.not_published(fault)),
                 _ => Ok(()),
             },
             Event::OffsetCommitted(ticket) => self.on_machine(out, |m, to| {

@@ -604,7 +604,7 @@ impl World {
         // Answers to questions that are not awaited any more change nothing; a put may still land.
         let Worker { machine: Some(machine), requests, .. } = &mut self.workers[w] else { return };
         requests.retain(|r| match r {
-            Request::Get(ticket, _) | Request::List(ticket) => machine.awaits(*ticket),
+            Request::Get(ticket, _) | Request::List(ticket) => machine.expects(*ticket),
             _ => true,
         });
     }

@@ -43,7 +43,7 @@ impl Task {
         found: Result<Option<Arc<Record>>, Fault>,
         out: &mut Vec<Action>,
     ) -> Result<(), Fault> {
-        if !self.machine.as_ref().is_some_and(|m| m.awaits(ticket)) {
+        if !self.machine.as_ref().is_some_and(|m| m.expects(ticket)) {
             return Ok(());
         }
         let found = found?;
@@ -56,7 +56,7 @@ impl Task {
         found: Result<Vec<String>, Fault>,
         out: &mut Vec<Action>,
     ) -> Result<(), Fault> {
-        if !self.machine.as_ref().is_some_and(|m| m.awaits(ticket)) {
+        if !self.machine.as_ref().is_some_and(|m| m.expects(ticket)) {
             return Ok(());
         }
         let found = found?;
