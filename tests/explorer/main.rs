@@ -74,7 +74,7 @@ fn scenarios() -> Vec<Bounds> {
         Bounds { name: "lost and late puts", late: 2, ..two },
         Bounds { name: "a late put, three owners", late: 1, offsets: 1, ..three },
         Bounds { name: "a void for a commit in doubt", late: 1, voids: 1, ..two },
-        Bounds { name: "files moved downstream", moves: 1, late: 1, ..three },
+        Bounds { name: "files moved downstream", moves: 1, late: 1, ahead: 2, ..three },
         Bounds { name: "a lifecycle rule, and a repair", expire: 1, repairs: 1, ..three },
         Bounds { name: "the janitor", janitor: 2, late: 1, ..two },
         Bounds {
