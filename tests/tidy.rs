@@ -50,7 +50,7 @@ fn module_order() -> Vec<String> {
 
 /// The code of a file without comments and without its tests.
 fn code(text: &str) -> String {
-    let end = text.find("#[cfg(test)]\nmod ").unwrap_or(text.len());
+    let end = text.find("#[cfg(test)]\nmod tests {").unwrap_or(text.len());
     text[..end]
         .lines()
         .map(|line| line.find("//").map_or(line, |at| &line[..at]))
@@ -138,44 +138,56 @@ fn pure_rooms_know_no_clock_no_io_no_async() {
     assert_eq!(wrong, Vec::<String>::new());
 }
 
-/// Ids of all codes, with the file that declares each.
+/// Codes that the text of the program declares, with the module of each.
 fn declared_codes() -> BTreeMap<String, Vec<String>> {
     let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (module, path, text) in sources() {
-        let text = &text[..text.find("#[cfg(test)]\nmod ").unwrap_or(text.len())];
-        for (at, _) in text.match_indices("id: \"FB") {
-            let id = &text[at + 5..at + 11];
-            let place = format!("{module} {}", path.display());
-            found.entry(id.to_owned()).or_default().push(place);
+        if path.to_string_lossy().ends_with("tests.rs") {
+            continue;
+        }
+        let text = &text[..text.find("#[cfg(test)]\nmod tests {").unwrap_or(text.len())];
+        for (at, _) in text.match_indices("\"FB") {
+            let id: String = text[at + 1..].chars().take_while(|c| *c != '"').collect();
+            if id.len() == 6 {
+                found.entry(id).or_default().push(module.clone());
+            }
         }
     }
     found
 }
 
 #[test]
-fn codes_are_unique_and_in_their_rooms_range() {
-    let ranges = [
-        ("wire", "01"),
-        ("decode", "02"),
-        ("registry", "03"),
-        ("config", "04"),
-        ("source", "05"),
-        ("partition", "06"),
-        ("store", "07"),
-        ("file", "08"),
-        ("commit", "09"),
-        ("pipeline", "09"),
-        ("server", "10"),
-        ("cli", "10"),
+fn codes_are_unique_in_their_rooms_range_and_in_the_one_list() {
+    let modules = [
+        ("01", &["wire"][..]),
+        ("02", &["decode"]),
+        ("03", &["registry"]),
+        ("04", &["config"]),
+        ("05", &["source"]),
+        ("06", &["partition"]),
+        ("07", &["store"]),
+        ("08", &["file"]),
+        ("09", &["commit", "pipeline"]),
+        ("10", &["server", "cli"]),
     ];
-    let codes = declared_codes();
-    assert!(codes.len() > 20, "found only {} codes", codes.len());
-    for (id, places) in codes {
-        assert_eq!(places.len(), 1, "{id} is declared more than once: {places:?}");
-        let module = places[0].split(' ').next().unwrap();
-        let range = ranges.iter().find(|(m, _)| *m == module).map(|(_, r)| *r);
-        assert_eq!(range, Some(&id[2..4]), "{id} stands in {}", places[0]);
+    let declared = declared_codes();
+    for (id, places) in &declared {
+        assert_eq!(places.len(), 1, "{id} stands in the code more than once: {places:?}");
+        let (_, allowed) = modules.iter().find(|(range, _)| *range == &id[2..4]).unwrap();
+        assert!(allowed.contains(&places[0].as_str()), "{id} stands in {}", places[0]);
     }
+    let mut listed = Vec::new();
+    for room in forebay::cli::codes::ROOMS {
+        for code in room.codes() {
+            assert_eq!(&code.id[2..4], room.range, "{} is listed under {}", code.id, room.title);
+            assert!(!code.title.is_empty() && !code.title.ends_with('.'), "title of {}", code.id);
+            assert!(code.help.ends_with(['.', '?']), "help of {}: {}", code.id, code.help);
+            listed.push(code.id.to_owned());
+        }
+    }
+    let missing: Vec<&String> = declared.keys().filter(|id| !listed.contains(id)).collect();
+    assert_eq!(missing, Vec::<&String>::new(), "declared, and not in cli::codes::ROOMS");
+    assert_eq!(listed.len(), declared.len(), "listed twice, or not declared: {listed:?}");
 }
 
 #[test]

@@ -10,6 +10,9 @@ pub mod register;
 pub mod schema_files;
 pub mod produce;
 pub mod check;
+pub mod codes;
+pub mod decode;
+mod decoding;
 mod rows;
 pub mod registry;
 
@@ -116,15 +119,17 @@ enum Command {
     /// Check a configuration and what it points at; writes nothing but a probe.
     #[command(after_help = "Example: forebay check -c forebay.yaml --sample 10")]
     Check(check::Args),
+    /// Records or payloads → rows as JSON or Parquet, without a pipeline.
+    Decode(decode::Args),
     /// The embedded Confluent-compatible schema registry, as a server of its own (in memory).
     #[command(after_help = "Example: forebay registry --listen 127.0.0.1:8081")]
     Registry(registry::Args),
+    /// What a code means and what to do about it.
+    #[command(after_help = "Example: forebay explain FB0201")]
+    Explain(codes::Args),
     /// Not in this version.
     #[command(hide = true)]
     Plan(Later),
-    /// Not in this version.
-    #[command(hide = true)]
-    Decode(Later),
     /// Not in this version.
     #[command(hide = true)]
     Audit(Later),
@@ -149,7 +154,7 @@ pub fn main() -> ExitCode {
         refused(&[Fault::new(
             &ARGUMENTS,
             format!(
-                "command `{name}`: not in this version, one of demo, run, produce, register, check, registry required"
+                "command `{name}`: not in this version, one of demo, run, produce, register, check, decode, registry, explain required"
             ),
         )])
     };
@@ -159,9 +164,10 @@ pub fn main() -> ExitCode {
         Command::Produce(args) => produce::run(&args),
         Command::Register(args) => register(&args),
         Command::Check(args) => check::run(&args),
+        Command::Decode(args) => decode::run(&args),
         Command::Registry(args) => registry::run(&args),
+        Command::Explain(args) => codes::run(&args),
         Command::Plan(_) => later("plan"),
-        Command::Decode(_) => later("decode"),
         Command::Audit(_) => later("audit"),
     };
     exit.into()

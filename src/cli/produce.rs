@@ -80,9 +80,12 @@ fn produce(args: &Args) -> Result<u64, Fault> {
         producer.create_topic(&args.topic, partitions)?;
     }
     let mut lines = Lines::open(args)?;
-    while let Some((number, value)) = lines.next()? {
+    while let Some((number, text, value)) = lines.next()? {
         let place = || format!("{} line {number}", args.file.display());
-        let payload = encoder.framed(SchemaRef::Id(id), &value).map_err(|f| f.at(place()))?;
+        let payload = match encoder.framed_text(SchemaRef::Id(id), &text) {
+            Some(payload) => payload,
+            None => encoder.framed(SchemaRef::Id(id), &value).map_err(|f| f.at(place()))?,
+        };
         let key = args.key_field.as_ref().and_then(|field| key_text(&value, field));
         producer.send(Outgoing {
             topic: &args.topic,
@@ -153,7 +156,8 @@ impl Lines {
         Ok(Self { input, name, line: 0, taken: 0 })
     }
 
-    fn next(&mut self) -> Result<Option<(u64, Value)>, Fault> {
+    /// The next line: its number, its text, and what it says.
+    fn next(&mut self) -> Result<Option<(u64, String, Value)>, Fault> {
         loop {
             let mut text = String::new();
             let fault = |line, e: &dyn std::fmt::Display| {
@@ -169,7 +173,7 @@ impl Lines {
                 Ok(_) => {
                     let value = serde_json::from_str(&text).map_err(|e| fault(self.line, &e))?;
                     self.taken += 1;
-                    return Ok(Some((self.line, value)));
+                    return Ok(Some((self.line, text, value)));
                 }
                 Err(e) => return Err(fault(self.line, &e)),
             }

@@ -19,7 +19,9 @@ pub(super) fn config(v: &mut Values<'_>) -> Config {
     let name = v.checked("pipeline", pipeline_name).unwrap_or_default();
     let memory_limit = v.share("memory.limit").map_or(usize::MAX, to_usize);
     let sink = sink(v);
-    v.choice("key.format", &[("ignore", ())]);
+    let (metadata, raw_key) = metadata(v);
+    let (value, key) = (value(v), key(v, raw_key));
+    registry_needed(v, value.format, key.format);
     v.choice("evolution.mode", &[("rotate", ())]);
     Config {
         memory_limit,
@@ -29,7 +31,10 @@ pub(super) fn config(v: &mut Values<'_>) -> Config {
         pipeline: Pipeline {
             source: source(v, &name),
             registry: registry(v),
-            value: value(v),
+            wire: wire(v),
+            value,
+            key,
+            metadata,
             partition_by: partition_by(v),
             rotate: Rotate {
                 rows: v.count("rotate.rows").unwrap_or(1),
@@ -55,15 +60,64 @@ pub(super) fn config(v: &mut Values<'_>) -> Config {
     }
 }
 
+fn wire(v: &mut Values<'_>) -> Wire {
+    const FORMS: [(&str, IndexForm); 4] = [
+        ("zigzag", IndexForm::Zigzag),
+        ("unsigned", IndexForm::Unsigned),
+        ("absent", IndexForm::Absent),
+        ("auto", IndexForm::Auto),
+    ];
+    const BY_TOPIC: &str = "wire.message_indexes_by_topic";
+    let mut by_topic = BTreeMap::new();
+    for (topic, value) in v.pairs(BY_TOPIC) {
+        match FORMS.iter().find(|(word, _)| *word == value.text) {
+            Some((_, form)) => drop(by_topic.insert(topic, *form)),
+            None => v.wrong_value(
+                &format!("{BY_TOPIC}.{topic}"),
+                &value,
+                "one of `zigzag`, `unsigned`, `absent`, `auto`",
+            ),
+        }
+    }
+    Wire { message_indexes: v.choice("wire.message_indexes", &FORMS).unwrap_or_default(), by_topic }
+}
+
+/// Records that name no schema need no registry.
+fn registry_needed(v: &mut Values<'_>, value: Format, key: Option<Format>) {
+    let by = if value.is_framed() { "value.format" } else { "key.format" };
+    let needed = value.is_framed() || key.is_some_and(Format::is_framed);
+    // What stands in for a wrong word needs nothing.
+    let known = !v.is_wrong("value.format") && !v.is_wrong("key.format");
+    if needed && known && v.node("registry.url").is_none() {
+        let message = format!(
+            "option `registry.url`: not set, required by `{by}`; URL of the schema registry"
+        );
+        v.missing("registry.url", message);
+    }
+}
+
 fn value(v: &mut Values<'_>) -> Value {
     let is = Value::default();
     Value {
         format: v
             .choice(
                 "value.format",
-                &[("auto", Format::Auto), ("protobuf", Format::Protobuf), ("avro", Format::Avro)],
+                &[
+                    ("auto", Format::Auto),
+                    ("protobuf", Format::Protobuf),
+                    ("avro", Format::Avro),
+                    ("json_schema", Format::JsonSchema),
+                    ("json", Format::Json),
+                    ("json_connect", Format::JsonConnect),
+                    ("string", Format::String),
+                    ("bytes", Format::Bytes),
+                ],
             )
             .unwrap_or(is.format),
+        schema: v.text_of_file("value.schema"),
+        extra: v
+            .choice("value.extra", &[("drop", Extra::Drop), ("keep", Extra::Keep)])
+            .unwrap_or(is.extra),
         unsigned: v
             .choice("value.unsigned", &[("widen", Unsigned::Widen), ("native", Unsigned::Native)])
             .unwrap_or(is.unsigned),
@@ -79,7 +133,11 @@ fn value(v: &mut Values<'_>) -> Value {
         tombstones: v
             .choice(
                 "value.tombstones",
-                &[("skip", Tombstones::Skip), ("reject", Tombstones::Reject)],
+                &[
+                    ("skip", Tombstones::Skip),
+                    ("row", Tombstones::Row),
+                    ("reject", Tombstones::Reject),
+                ],
             )
             .unwrap_or(is.tombstones),
         recursion: v
@@ -96,7 +154,70 @@ fn value(v: &mut Values<'_>) -> Value {
             .choice("value.unions", &[("struct", Unions::Struct), ("json", Unions::Json)])
             .unwrap_or(is.unions),
         truncate_timestamps: v.flag("value.truncate_timestamps").unwrap_or(is.truncate_timestamps),
+        unwrap: v
+            .choice("value.unwrap", &[("none", Unwrap::None), ("debezium", Unwrap::Debezium)])
+            .unwrap_or(is.unwrap),
+        timestamps: v
+            .choice(
+                "value.timestamps",
+                &[("ms", TimestampUnit::Ms), ("us", TimestampUnit::Us), ("ns", TimestampUnit::Ns)],
+            )
+            .unwrap_or(is.timestamps),
+        binary: v
+            .texts("value.binary")
+            .unwrap_or_default()
+            .into_iter()
+            .map(|path| path.text)
+            .collect(),
+        unknown_fields: v
+            .choice(
+                "value.unknown_fields",
+                &[("drop", UnknownFields::Drop), ("keep", UnknownFields::Keep)],
+            )
+            .unwrap_or(is.unknown_fields),
+        field_ids: v
+            .choice("value.field_ids", &[("none", FieldIds::None), ("source", FieldIds::Source)])
+            .unwrap_or(is.field_ids),
     }
+}
+
+/// `raw`: `metadata` asks for the key as it is.
+fn key(v: &mut Values<'_>, raw: bool) -> Key {
+    const WORDS: [(&str, Option<Format>); 7] = [
+        ("ignore", None),
+        ("auto", Some(Format::Auto)),
+        ("protobuf", Some(Format::Protobuf)),
+        ("avro", Some(Format::Avro)),
+        ("json_schema", Some(Format::JsonSchema)),
+        ("string", Some(Format::String)),
+        ("bytes", Some(Format::Bytes)),
+    ];
+    let format = v.choice("key.format", &WORDS).flatten();
+    Key { format: format.or(raw.then_some(Format::Bytes)) }
+}
+
+/// The columns asked for, and whether the key is among them: it has a section of its own.
+fn metadata(v: &mut Values<'_>) -> (Vec<Metadata>, bool) {
+    const PATH: &str = "metadata";
+    const WORDS: [(&str, Option<Metadata>); 8] = [
+        ("topic", Some(Metadata::Topic)),
+        ("partition", Some(Metadata::Partition)),
+        ("offset", Some(Metadata::Offset)),
+        ("timestamp", Some(Metadata::Timestamp)),
+        ("timestamp_type", Some(Metadata::TimestampType)),
+        ("key", None),
+        ("headers", Some(Metadata::Headers)),
+        ("schema_id", Some(Metadata::SchemaId)),
+    ];
+    if v.node(PATH).is_some_and(|node| matches!(&node.kind, Kind::List(items) if items.is_empty()))
+    {
+        return (Vec::new(), false);
+    }
+    let words = v.choices(PATH, &WORDS).unwrap_or_default();
+    let mut columns: Vec<Metadata> = words.iter().copied().flatten().collect();
+    columns.sort_unstable();
+    columns.dedup();
+    (columns, words.contains(&None))
 }
 
 fn partition_by(v: &mut Values<'_>) -> Vec<PartitionItem> {
@@ -234,7 +355,11 @@ fn s3(v: &mut Values<'_>) -> S3 {
 fn rejects(v: &mut Values<'_>, sink: &Sink, pipeline: &str) -> Rejects {
     const PATH: &str = "rejects.url";
     let breaker = v.flag("rejects.breaker").unwrap_or(true);
-    let default = Rejects { prefix: format!("_rejects/{pipeline}"), breaker };
+    let words = [("reject", UnusableSchema::Reject), ("pause", UnusableSchema::Pause)];
+    let unusable_schema =
+        v.choice("rejects.unusable_schema", &words).unwrap_or(UnusableSchema::Reject);
+    let prefix = format!("_rejects/{pipeline}");
+    let default = Rejects { prefix, breaker, unusable_schema };
     let Some(text) = v.text(PATH) else { return default };
     let below = sink_url(&text).ok().and_then(|url| match (&sink.url, url) {
         (SinkUrl::S3 { bucket, prefix }, SinkUrl::S3 { bucket: b, prefix: p }) if *bucket == b => {
@@ -256,7 +381,7 @@ fn rejects(v: &mut Values<'_>, sink: &Sink, pipeline: &str) -> Rejects {
             && prefix.split('/').all(|part| !matches!(part, "" | "." | ".."))
     };
     match below.filter(|prefix| legal(prefix)) {
-        Some(prefix) => Rejects { prefix, breaker },
+        Some(prefix) => Rejects { prefix, ..default },
         None => {
             if let Some(value) = v.scalar(PATH) {
                 v.wrong_value(
@@ -297,6 +422,7 @@ fn limits(v: &mut Values<'_>, memory_limit: usize) -> Limits {
         decoded_bytes: v
             .size("limits.decoded_bytes")
             .map_or(is.decoded_bytes.min(quarter), to_usize),
+        decoded_bytes_max: quarter,
         nodes: v.count("limits.nodes").map_or(is.nodes, |nodes| nodes as u32),
     }
 }

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 /// Largest file that `${file:…}` reads, and largest value after substitution; bytes.
 pub const VALUE_MAX: usize = 64 << 10;
+/// Longest file that an option names.
+pub const FILE_MAX: usize = 1 << 20;
 
 /// What a configuration may ask of the world it is read in.
 pub trait Env {
@@ -15,6 +17,8 @@ pub trait Env {
     fn var(&self, name: &str) -> Option<String>;
     /// A file that `${file:…}` names; the text of an error says why not.
     fn file(&self, path: &Path) -> Result<SecretFile, String>;
+    /// A file that is no secret, at most `FILE_MAX` bytes; the text of an error says why not.
+    fn plain_file(&self, path: &Path) -> Result<String, String>;
     /// Bytes of memory this process may use: the cgroup's limit, else the machine's.
     fn memory_bytes(&self) -> u64;
 }
@@ -98,6 +102,22 @@ fn one(
     }
 }
 
+/// The text of a regular file of at most `max` bytes.
+fn read_file(path: &Path, max: usize) -> Result<(String, std::fs::Metadata), String> {
+    use std::io::Read;
+    let file = std::fs::File::open(path).map_err(|e| e.to_string())?;
+    let about = file.metadata().map_err(|e| e.to_string())?;
+    if !about.is_file() {
+        return Err("not a regular file, one required".to_owned());
+    }
+    let mut text = String::new();
+    file.take(max as u64 + 1).read_to_string(&mut text).map_err(|e| e.to_string())?;
+    if text.len() > max {
+        return Err(format!("over {max} bytes, a shorter one required"));
+    }
+    Ok((text, about))
+}
+
 /// The process, its files, its machine.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Process;
@@ -108,18 +128,8 @@ impl Env for Process {
     }
 
     fn file(&self, path: &Path) -> Result<SecretFile, String> {
-        use std::io::Read;
         use std::os::unix::fs::PermissionsExt;
-        let file = std::fs::File::open(path).map_err(|e| e.to_string())?;
-        let about = file.metadata().map_err(|e| e.to_string())?;
-        if !about.is_file() {
-            return Err("not a regular file, one required".to_owned());
-        }
-        let mut text = String::new();
-        file.take(VALUE_MAX as u64 + 1).read_to_string(&mut text).map_err(|e| e.to_string())?;
-        if text.len() > VALUE_MAX {
-            return Err(format!("over {VALUE_MAX} bytes, a shorter one required"));
-        }
+        let (mut text, about) = read_file(path, VALUE_MAX)?;
         if text.ends_with('\n') {
             text.pop();
             text.truncate(text.trim_end_matches('\r').len());
@@ -129,6 +139,10 @@ impl Env for Process {
             format!("readable by everybody (mode {mode:03o}); take the right away with `chmod o-r`")
         });
         Ok(SecretFile { text, exposed })
+    }
+
+    fn plain_file(&self, path: &Path) -> Result<String, String> {
+        Ok(read_file(path, FILE_MAX)?.0)
     }
 
     fn memory_bytes(&self) -> u64 {

@@ -52,7 +52,11 @@ pub struct Pipeline {
     pub name: String,
     pub source: Source,
     pub registry: Registry,
+    pub wire: Wire,
     pub value: Value,
+    pub key: Key,
+    /// Columns beside the value's, without repetition, in the order of [`Metadata`].
+    pub metadata: Vec<Metadata>,
     pub partition_by: Vec<PartitionItem>,
     pub sink: Sink,
     pub rotate: Rotate,
@@ -61,6 +65,13 @@ pub struct Pipeline {
     /// Which programs must be able to open the files.
     pub readers: Vec<Reader>,
     pub limits: Limits,
+}
+
+impl Pipeline {
+    /// Whether records name schemas of the registry, in their keys or their values.
+    pub fn asks_registry(&self) -> bool {
+        self.value.format.is_framed() || self.key.format.is_some_and(Format::is_framed)
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -149,10 +160,43 @@ pub enum SubjectNameStrategy {
     TopicRecord,
 }
 
+/// How producers write what stands before the body.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wire {
+    pub message_indexes: IndexForm,
+    /// Topics that differ.
+    pub by_topic: BTreeMap<String, IndexForm>,
+}
+
+impl Wire {
+    /// How message indexes are written in this topic.
+    pub fn message_indexes(&self, topic: &str) -> IndexForm {
+        self.by_topic.get(topic).copied().unwrap_or(self.message_indexes)
+    }
+}
+
+/// How producers write Protobuf message indexes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum IndexForm {
+    /// As the wire format says.
+    #[default]
+    Zigzag,
+    /// As it was before it was settled.
+    Unsigned,
+    /// Not at all: the first message.
+    Absent,
+    /// By record: the first of these, in this order, that fits the schema.
+    Auto,
+}
+
 /// How a record's value becomes columns (design: the mapping tables in ARCHITECTURE.md).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Value {
     pub format: Format,
+    /// JSON Schema text of every value, for [`Format::Json`].
+    pub schema: Option<Placed>,
+    /// Members of JSON objects that their schema does not name.
+    pub extra: Extra,
     /// `uint32` as Int64 and `uint64` as Decimal(20,0), or as the unsigned types.
     pub unsigned: Unsigned,
     pub enums: Enums,
@@ -166,12 +210,22 @@ pub struct Value {
     pub unions: Unions,
     /// Timestamps finer than the column: reject the record, or cut the digits off.
     pub truncate_timestamps: bool,
+    /// Envelopes that are taken off.
+    pub unwrap: Unwrap,
+    /// Unit of `google.protobuf.Timestamp` columns.
+    pub timestamps: TimestampUnit,
+    /// Paths of Protobuf `string` fields that are kept as bytes, whatever they hold.
+    pub binary: Vec<String>,
+    pub unknown_fields: UnknownFields,
+    pub field_ids: FieldIds,
 }
 
 impl Default for Value {
     fn default() -> Self {
         Self {
             format: Format::Auto,
+            schema: None,
+            extra: Extra::Drop,
             unsigned: Unsigned::Widen,
             enums: Enums::Name,
             presence: Presence::Default,
@@ -179,6 +233,11 @@ impl Default for Value {
             recursion: Recursion::Json,
             unions: Unions::Struct,
             truncate_timestamps: true,
+            unwrap: Unwrap::None,
+            timestamps: TimestampUnit::Us,
+            binary: Vec::new(),
+            unknown_fields: UnknownFields::Drop,
+            field_ids: FieldIds::None,
         }
     }
 }
@@ -189,7 +248,36 @@ pub enum Format {
     Auto,
     Protobuf,
     Avro,
+    /// By a JSON Schema of the registry.
+    JsonSchema,
+    /// JSON without a frame.
+    Json,
+    /// JSON without a frame, a Connect schema in each record.
+    JsonConnect,
+    /// UTF-8 text without a frame.
+    String,
+    /// Any bytes.
+    Bytes,
 }
+
+impl Format {
+    /// Whether records name a schema of the registry.
+    pub fn is_framed(self) -> bool {
+        match self {
+            Format::Auto | Format::Protobuf | Format::Avro | Format::JsonSchema => true,
+            Format::Json | Format::JsonConnect | Format::String | Format::Bytes => false,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extra {
+    /// Counted, and left out.
+    Drop,
+    /// As JSON text in a column `_extra`.
+    Keep,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unsigned {
     Widen,
@@ -209,6 +297,8 @@ pub enum Presence {
 pub enum Tombstones {
     /// Counted, and left out of the files.
     Skip,
+    /// A row of nulls whose `_deleted` is true.
+    Row,
     Reject,
 }
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -221,6 +311,55 @@ pub enum Recursion {
 pub enum Unions {
     Struct,
     Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unwrap {
+    /// Values are columns as they are.
+    None,
+    /// Change events: the columns of `after`, or of `before` for a delete.
+    Debezium,
+}
+
+/// How a record's key becomes the column `_key`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Key {
+    /// `None`: keys make no column.
+    pub format: Option<Format>,
+}
+
+/// A column of what Kafka or the registry says of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Metadata {
+    Topic,
+    Partition,
+    Offset,
+    Timestamp,
+    TimestampType,
+    Headers,
+    SchemaId,
+}
+/// Unit of Protobuf's `Timestamp`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TimestampUnit {
+    Ms,
+    Us,
+    Ns,
+}
+/// Protobuf fields that a record has and its schema has not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnknownFields {
+    /// Counted, and left out of the files.
+    Drop,
+    /// Counted, and kept in the column `_unknown`.
+    Keep,
+}
+/// What Parquet's field ids are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FieldIds {
+    None,
+    /// Protobuf field numbers.
+    Source,
 }
 
 /// One item of `partition_by`.
@@ -340,6 +479,16 @@ pub struct Rejects {
     pub prefix: String,
     /// Whether rejects that look like a fault of the registry or of a deployment pause a Kafka partition.
     pub breaker: bool,
+    pub unusable_schema: UnusableSchema,
+}
+
+/// What a schema that the registry does not have, or that gives no columns, does to its records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnusableSchema {
+    /// They are rejected, the registry's `unknown_id_grace` over.
+    Reject,
+    /// Their Kafka partition waits.
+    Pause,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -361,12 +510,20 @@ pub struct Limits {
     pub depth: u32,
     /// Bytes one record may take as columns; the larger of this and 64 times its own size.
     pub decoded_bytes: usize,
+    /// And never more than this, however large the record: a quarter of `memory.limit`.
+    pub decoded_bytes_max: usize,
     /// List elements, map entries and sub-messages one record may make.
     pub nodes: u32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { record_bytes: 32 << 20, depth: 100, decoded_bytes: 64 << 20, nodes: 10_000_000 }
+        Self {
+            record_bytes: 32 << 20,
+            depth: 100,
+            decoded_bytes: 64 << 20,
+            decoded_bytes_max: 1 << 30,
+            nodes: 10_000_000,
+        }
     }
 }

@@ -38,6 +38,16 @@ static RULES: &[Rule] = &[
         },
     },
     Rule {
+        path: "value.schema",
+        beside: &["value.format"],
+        why: "other formats have their schema with the records",
+        found: |config, _| {
+            let value = &config.pipeline.value;
+            (value.schema.is_some() && value.format != Format::Json)
+                .then(|| "found, `value.format: json` required beside it".to_owned())
+        },
+    },
+    Rule {
         path: "registry.tls.key_file",
         beside: &["registry.tls.cert_file"],
         why: "a certificate is worth nothing without its key",
@@ -192,6 +202,18 @@ static RULES: &[Rule] = &[
         },
     },
     Rule {
+        path: "key.format",
+        beside: &["metadata"],
+        why: "`key` there is short for `key.format: bytes`",
+        found: |config, v| {
+            let ignored = v.node("key.format").is_some_and(
+                |node| matches!(&node.kind, super::yaml::Kind::Scalar(word) if word == "ignore"),
+            );
+            (ignored && config.pipeline.key.format.is_some())
+                .then(|| "`ignore` found beside `metadata: [key]`, one of them required".to_owned())
+        },
+    },
+    Rule {
         path: "limits.decoded_bytes",
         beside: &["memory.limit"],
         why: "one record must leave room for the others",
@@ -238,6 +260,13 @@ pub(super) fn check(config: &Config, v: &mut Values<'_>) {
                 format!("option `{}`: {found}; {}", rule.path, rule.why),
             );
         }
+    }
+    let pipeline = &config.pipeline;
+    if pipeline.value.tombstones == Tombstones::Row && pipeline.key.format.is_none() {
+        v.warn(
+            "value.tombstones",
+            "rows of tombstones without the key do not say what was deleted: set `key.format`",
+        );
     }
     let registry = &config.pipeline.registry;
     if registry.auth != RegistryAuth::None

@@ -20,6 +20,9 @@ impl Env for World {
         let path = path.to_str().unwrap();
         self.files.get(path).cloned().ok_or_else(|| "No such file".to_owned())
     }
+    fn plain_file(&self, path: &Path) -> Result<String, String> {
+        self.file(path).map(|file| file.text)
+    }
     fn memory_bytes(&self) -> u64 {
         10 << 30
     }
@@ -78,7 +81,8 @@ fn least_configuration_gets_the_defaults_of_the_page() {
     assert_eq!((p.commit.rows, p.commit.bytes), (None, None));
     assert_eq!(p.rejects.prefix, "_rejects/orders");
     assert_eq!(p.readers, [Reader::Spark, Reader::Athena, Reader::Trino, Reader::Duckdb]);
-    assert_eq!(p.limits, Limits::default());
+    let quarter = config.memory_limit / 4;
+    assert_eq!(p.limits, Limits { decoded_bytes_max: quarter, ..Limits::default() });
     assert_eq!((p.sink.compression, p.sink.compression_level), (Compression::Gzip, None));
     assert_eq!(p.sink.s3.part_bytes, Some(8 << 20));
     assert_eq!(config.memory_limit, (10 << 30) / 100 * 70);
@@ -239,7 +243,13 @@ shutdown: { timeout: 1m }
     assert_eq!(p.readers, [Reader::Native]);
     assert_eq!(
         p.limits,
-        Limits { record_bytes: 1 << 20, depth: 20, decoded_bytes: 2 << 20, nodes: 1_000 }
+        Limits {
+            record_bytes: 1 << 20,
+            depth: 20,
+            decoded_bytes: 2 << 20,
+            decoded_bytes_max: config.memory_limit / 4,
+            nodes: 1_000
+        }
     );
     assert_eq!(config.memory_limit, 1 << 30);
     let shown = format!("{config:?}");
@@ -391,13 +401,74 @@ fn what_the_design_knows_and_this_version_does_not_is_refused_by_name() {
         ("rotate: { idle: 5m }", "rotate.idle"),
         ("sink: { url: 's3://lake', format: avro }", "`avro` is not in this version"),
         ("sink: { url: 's3://lake', format: json }", "`json` is not in this version"),
-        ("key: { format: string }", "`string` is not in this version"),
-        ("value: { format: json_schema }", "`json_schema` is not in this version"),
-        ("value: { tombstones: row }", "`row` is not in this version"),
+        ("key: { format: json_connect }", "`json_connect` is not in this version"),
         ("evolution: { mode: widen }", "`widen` is not in this version"),
     ] {
         one(lines, "FB0409", &[part]);
     }
+}
+
+#[test]
+fn columns_beside_the_values_are_read_in_one_order_without_repetition() {
+    let of = |lines: &str| parse(&with(lines)).unwrap().pipeline;
+    let p = of("metadata: [schema_id, topic, topic, key]");
+    assert_eq!(p.metadata, [Metadata::Topic, Metadata::SchemaId]);
+    assert_eq!(p.key.format, Some(Format::Bytes));
+    let p = of("metadata: [key]\nkey: { format: avro }");
+    assert_eq!((p.metadata.len(), p.key.format), (0, Some(Format::Avro)));
+    assert_eq!(of("key: { format: ignore }").key.format, None);
+    assert_eq!(of("metadata: []").metadata, []);
+    assert_eq!(of("metadata: headers").metadata, [Metadata::Headers]);
+    one("metadata: [offset, epoch]", "FB0408", &["`metadata`", "`epoch`", "timestamp_type"]);
+    let p = of("value: { unwrap: debezium, tombstones: row }");
+    assert_eq!((p.value.unwrap, p.value.tombstones), (Unwrap::Debezium, Tombstones::Row));
+}
+
+#[test]
+fn rows_of_tombstones_without_the_key_are_warned_of() {
+    let warnings = |lines: &str| parse(&with(lines)).unwrap().warnings.join(" ");
+    assert!(warnings("value: { tombstones: row }").contains("`key.format`"));
+    assert_eq!(warnings("value: { tombstones: row }\nkey: { format: string }"), "");
+}
+
+#[test]
+fn wrong_format_asks_for_no_registry_besides() {
+    let least = LEAST.replace("registry: { url: 'http://localhost:8081' }\n", "");
+    for wrong in ["value: { format: jsn }", "value: { format: json }\nkey: { format: jsn }"] {
+        let findings = parse(&format!("{least}{wrong}\n")).unwrap_err();
+        assert_eq!(findings.len(), 1, "{findings:?}");
+        assert_eq!(findings[0].code.id, "FB0408");
+    }
+}
+
+#[test]
+fn records_that_name_no_schema_need_no_registry() {
+    let least = LEAST.replace("registry: { url: 'http://localhost:8081' }\n", "");
+    for format in ["json", "json_connect", "string", "bytes"] {
+        let config = parse(&format!("{least}value: {{ format: {format} }}\n")).unwrap();
+        assert_eq!(config.pipeline.registry.urls, Vec::<String>::new());
+    }
+    for format in ["auto", "protobuf", "avro", "json_schema"] {
+        let findings = parse(&format!("{least}value: {{ format: {format} }}\n")).unwrap_err();
+        assert_eq!(findings.len(), 1);
+        assert_eq!(findings[0].code.id, "FB0406");
+    }
+}
+
+#[test]
+fn schema_of_values_is_read_from_its_file() {
+    let text = with("value: { format: json, schema: order.json, extra: keep }");
+    let file = SecretFile { text: "{}".to_owned(), exposed: None };
+    let world = World { files: HashMap::from([("conf/order.json", file)]), ..World::default() };
+    let config = Config::parse(&text, "conf/forebay.yaml", &world).unwrap();
+    let value = config.pipeline.value;
+    assert_eq!((value.schema.unwrap().text.as_str(), value.extra), ("{}", Extra::Keep));
+    let beside = text.replace("format: json,", "");
+    let findings = Config::parse(&beside, "conf/forebay.yaml", &world).unwrap_err();
+    assert_eq!(findings[0].code.id, "FB0411");
+    let findings = Config::parse(&text, "conf/forebay.yaml", &World::default()).unwrap_err();
+    assert_eq!(findings[0].code.id, "FB0408");
+    assert!(findings[0].message.contains("No such file"), "{findings:?}");
 }
 
 #[test]
@@ -421,6 +492,7 @@ fn options_that_exclude_each_other_are_refused() {
             "sink: { url: 's3://lake', compression: snappy, compression_level: 1 }",
             "none with snappy",
         ),
+        ("metadata: [key]\nkey: { format: ignore }", "`metadata: [key]`"),
         ("sink: { url: 's3://lake', access_key_id: a }", "secret_access_key"),
         ("sink: { url: 's3://lake', session_token: a }", "session_token"),
         ("sink: { url: 's3://lake', kms_key_id: a }", "aws:kms"),
@@ -450,8 +522,8 @@ registry:
   unknown_id_grace: soon
   colour: blue
   auth: { password: p }
-value: { format: json, enums: nmae, presence: 1 }
-key: { format: string }
+value: { format: jason, enums: nmae, presence: 1 }
+key: { format: json }
 partition_by: [{ name: x }, { expr: a, x: y }]
 sink:
   url: gs://x

@@ -286,6 +286,20 @@ impl<'a> Values<'a> {
         self.checked(path, |_| Ok(()))
     }
 
+    /// What the file says that an option names; a relative path starts at the configuration's folder.
+    pub(super) fn text_of_file(&mut self, path: &str) -> Option<Placed> {
+        let name = self.text(path)?;
+        match self.env.plain_file(&self.folder.join(&name)) {
+            Ok(text) => Some(Placed { text, place: format!("{path} ({name})") }),
+            Err(why) => {
+                let line = self.line(path);
+                let message = format!("file of `{path}`: {why}; a readable file required");
+                self.find(&VALUE, path, line, message);
+                None
+            }
+        }
+    }
+
     /// A text that passes a check; the check says what is required.
     pub(super) fn checked(
         &mut self,

@@ -1,4 +1,5 @@
-//! Codes of this room: FB0201 to FB0219 for every format, FB0220 to FB0239 Protobuf, FB0240 to FB0259 Avro.
+//! Codes of this room: FB0201 to FB0219 for every format, FB0220 to FB0239 Protobuf, FB0240 to
+//! FB0259 Avro, FB0260 to FB0279 JSON, FB0280 and after text and bytes. FB0209 is not used any more.
 
 use crate::error::{Code, Kind};
 
@@ -50,22 +51,7 @@ pub static TOO_WIDE: Code = Code {
     title: "schema with too many columns",
     help: "Nested types are written out in full, so a schema that names a large type in many places grows. Split the topic, or make the part `bytes`.",
 };
-pub static LANGUAGE: Code = Code {
-    id: "FB0209",
-    kind: Kind::Reject,
-    title: "schema language not supported",
-    help: "Values of this program are Protobuf or Avro. JSON Schema is not read.",
-};
 
 /// The codes of every format.
-pub static CODES: &[&Code] = &[
-    &MALFORMED,
-    &UTF8,
-    &DEPTH,
-    &TOO_LARGE,
-    &RANGE,
-    &BATCH_FULL,
-    &NO_COLUMNS,
-    &TOO_WIDE,
-    &LANGUAGE,
-];
+pub static CODES: &[&Code] =
+    &[&MALFORMED, &UTF8, &DEPTH, &TOO_LARGE, &RANGE, &BATCH_FULL, &NO_COLUMNS, &TOO_WIDE];

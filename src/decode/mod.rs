@@ -1,7 +1,7 @@
 //! Bodies of records → Arrow rows, one row or one reject each.
 //!
 //! Owns: the plan (compiled once per schema, message path and options) and the run (the hot loop),
-//! for Protobuf and Avro; what each type becomes.
+//! for Protobuf, Avro, JSON, text and bytes; what each type becomes.
 //! Does not own: framing (`wire`), schemas (`registry`), which rows share a file (`evolve`).
 //! Bounded by: [`crate::config::Limits`], per record; [`columns::COLUMNS_MAX`] columns per plan.
 //! Absent: IO, clocks, async, trees of values.
@@ -9,17 +9,21 @@
 pub mod avro;
 pub mod codes;
 pub mod columns;
+pub mod envelope;
+pub mod json;
 pub mod protobuf;
 pub mod readers;
+pub mod text;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
-use crate::config;
+use crate::config::{self, Format, Unwrap};
 use crate::error::{Fault, Reject};
-use crate::registry::{Parsed, Schema};
+use crate::registry::{JsonSchema, Parsed, Schema};
 use columns::{Columns, Meter, Shape};
 
 pub use codes::CODES;
@@ -42,6 +46,8 @@ pub struct Plan {
     pub record_name: String,
     /// What was chosen for the sake of the readers, one line each: `created_at: ns → µs for spark`.
     pub notes: Vec<String>,
+    /// Names of the Connect schemas of a table's fields, where a change event holds its schema itself.
+    connect_names: HashMap<String, String>,
     shape: Arc<Shape>,
     limits: config::Limits,
     program: Program,
@@ -51,6 +57,8 @@ pub struct Plan {
 enum Program {
     Protobuf(Box<protobuf::Program>),
     Avro(Box<avro::Program>),
+    Json(Box<json::Program>),
+    Text(Box<text::Program>),
 }
 
 /// What a format's compiler gives: the columns, and how to fill them.
@@ -67,8 +75,8 @@ impl Plan {
     /// ignored otherwise.
     ///
     /// Errors: indexes that name no message ([`crate::wire::INDEXES`]), a schema that has no columns
-    /// here or too many ([`codes::NO_COLUMNS`], [`codes::TOO_WIDE`]), a JSON Schema
-    /// ([`codes::LANGUAGE`]). Cost: a walk over the schema; call it once per schema.
+    /// here or too many ([`codes::NO_COLUMNS`], [`codes::TOO_WIDE`]), and those of its language. Cost: a
+    /// walk over the schema; call it once per schema.
     pub fn compile(
         schema: &Schema,
         indexes: &[u32],
@@ -79,13 +87,96 @@ impl Plan {
                 Self::new(protobuf::compile(file, indexes, options)?, options, Program::Protobuf)
             }
             Parsed::Avro(avro) => Self::new(avro::compile(avro, options)?, options, Program::Avro),
-            Parsed::Json(_) => {
-                return Err(Fault::new(
-                    &codes::LANGUAGE,
-                    format!("schema id `{}`: JSON Schema, Protobuf or Avro required", schema.id),
-                ));
-            }
+            Parsed::Json(json) => Self::new(json::compile(json, options)?, options, Program::Json),
         };
+        Ok(Arc::new(plan))
+    }
+
+    /// True if the one column is the value itself: a schema that is no message or record.
+    pub fn is_scalar(&self) -> bool {
+        match &self.program {
+            Program::Protobuf(_) => false,
+            Program::Avro(program) => program.is_scalar(),
+            Program::Json(program) => program.is_scalar(),
+            Program::Text(_) => true,
+        }
+    }
+
+    /// Column of `value.unknown_fields: keep`.
+    fn unknown_column(&self) -> Option<usize> {
+        match &self.program {
+            Program::Protobuf(program) => program.unknown_column(&self.schema),
+            Program::Avro(_) | Program::Json(_) | Program::Text(_) => None,
+        }
+    }
+
+    /// Compiles the plan that reads records of `writer` as rows of `target`: its columns are those of
+    /// [`Plan::compile`] for the target. Avro's schema resolution decides what becomes what.
+    ///
+    /// Errors: those of [`Plan::compile`]; [`avro::codes::RESOLUTION`], also where not both are Avro.
+    pub fn compile_onto(
+        writer: &Schema,
+        target: &Schema,
+        options: &Options,
+    ) -> Result<Arc<Plan>, Fault> {
+        match (&writer.parsed, &target.parsed) {
+            (Parsed::Avro(from), Parsed::Avro(to)) => {
+                let compiled = avro::compile_onto(from, to, options)?;
+                Ok(Arc::new(Self::new(compiled, options, Program::Avro)))
+            }
+            _ => Err(Fault::new(
+                &avro::codes::RESOLUTION,
+                format!(
+                    "schema id `{}` read as schema id `{}`: two Avro schemas required",
+                    writer.id, target.id
+                ),
+            )),
+        }
+    }
+
+    /// Values that the writer may write and the target of [`Plan::compile_onto`] has no place for, by path:
+    /// records with one of them are rejected. Empty for a plan of the writer's own columns.
+    pub fn unreadable(&self) -> &[String] {
+        match &self.program {
+            Program::Avro(program) => program.unreadable(),
+            Program::Protobuf(_) | Program::Json(_) | Program::Text(_) => &[],
+        }
+    }
+
+    /// The plan that `value.format` gives every record, where it does not depend on them: `json`,
+    /// `string`, `bytes`. `None`: it comes with each record, from the registry or inside it.
+    ///
+    /// Errors: those of `value.schema` as a JSON Schema.
+    pub fn fixed(options: &Options) -> Result<Option<Arc<Plan>>, Fault> {
+        let plan = match options.value.format {
+            Format::Json => {
+                let compiled = match &options.value.schema {
+                    Some(schema) => {
+                        let own = JsonSchema { text: schema.text.clone(), references: Vec::new() };
+                        json::compile(&own, options).map_err(|f| f.at(schema.place.clone()))?
+                    }
+                    None => json::compile_text(options)?,
+                };
+                Self::new(compiled, options, Program::Json)
+            }
+            Format::String => Self::new(text::compile(true)?, options, Program::Text),
+            Format::Bytes => Self::new(text::compile(false)?, options, Program::Text),
+            Format::Auto | Format::Protobuf | Format::Avro => return Ok(None),
+            Format::JsonSchema | Format::JsonConnect => return Ok(None),
+        };
+        Ok(Some(Arc::new(plan)))
+    }
+
+    /// The plan for the Connect schema inside a record ([`json::connect::split`]): decode the payload
+    /// by it.
+    ///
+    /// Errors: [`json::codes::CONNECT`], and those of [`Plan::compile`] about width and depth.
+    pub fn embedded(schema: &[u8], options: &Options) -> Result<Arc<Plan>, Fault> {
+        let compiled = json::compile_connect(schema, options)?;
+        let mut plan = Self::new(compiled, options, Program::Json);
+        if options.value.unwrap == Unwrap::Debezium {
+            plan.connect_names = envelope::embedded_names(schema);
+        }
         Ok(Arc::new(plan))
     }
 
@@ -94,6 +185,7 @@ impl Plan {
             schema: compiled.shape.schema().clone(),
             record_name: compiled.record_name,
             notes: compiled.notes,
+            connect_names: HashMap::new(),
             shape: compiled.shape,
             limits: options.limits,
             program: wrap(Box::new(compiled.program)),
@@ -117,6 +209,8 @@ pub struct Decoder {
 enum Run {
     Protobuf(protobuf::State),
     Avro(avro::State),
+    Json(json::State),
+    Text,
 }
 
 impl Decoder {
@@ -127,6 +221,8 @@ impl Decoder {
             run: match &plan.program {
                 Program::Protobuf(program) => Run::Protobuf(protobuf::State::new(program)),
                 Program::Avro(program) => Run::Avro(avro::State::new(program)),
+                Program::Json(program) => Run::Json(json::State::new(program)),
+                Program::Text(_) => Run::Text,
             },
             plan,
         }
@@ -142,6 +238,8 @@ impl Decoder {
                 program.row(columns, meter, state, body)
             }
             (Program::Avro(program), Run::Avro(state)) => program.row(columns, meter, state, body),
+            (Program::Json(program), Run::Json(state)) => program.row(columns, meter, state, body),
+            (Program::Text(program), Run::Text) => program.row(columns, body),
             _ => unreachable!("program and run are made together"),
         };
         match row {
@@ -172,19 +270,22 @@ impl Decoder {
         self.meter.batch_bytes()
     }
 
-    /// Unknown fields skipped since the last call (Protobuf).
+    /// Unknown fields skipped since the last call (Protobuf, JSON).
     pub fn take_unknown_fields(&mut self) -> u64 {
         match &mut self.run {
             Run::Protobuf(state) => state.take_unknown_fields(),
-            Run::Avro(_) => 0,
+            Run::Json(state) => state.take_unknown_fields(),
+            Run::Avro(_) | Run::Text => 0,
         }
     }
 
     /// The rows as a batch; the decoder starts anew, keeping its capacity.
     pub fn finish(&mut self) -> RecordBatch {
         self.meter.reset();
-        if let Run::Protobuf(state) = &mut self.run {
-            state.trim();
+        match &mut self.run {
+            Run::Protobuf(state) => state.trim(),
+            Run::Json(state) => state.trim(),
+            Run::Avro(_) | Run::Text => {}
         }
         self.columns.finish()
     }

@@ -104,6 +104,11 @@ impl ParquetFile {
         Ok(file)
     }
 
+    /// The file's columns.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
     /// What this file's rows taught: give it to the next file of the same columns. `None` while there
     /// are fewer than [`learn::SAMPLE`] rows.
     pub fn learned(&self) -> Option<&Learned> {

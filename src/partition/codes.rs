@@ -42,7 +42,7 @@ pub static LATER: Code = Code {
     id: "FB0607",
     kind: Kind::Halt,
     title: "partition source that is not supported",
-    help: "Partitioning by the record key or by headers is not supported by this version. A field of that name is reached with quotes: `\"headers\".x`.",
+    help: "The record's key is a column where `key.format` says what it holds. Partitioning by headers is not supported by this version. A field of that name is reached with quotes: `\"headers\".x`.",
 };
 pub static COLUMNS: Code = Code {
     id: "FB0608",

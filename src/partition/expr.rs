@@ -60,15 +60,15 @@ pub struct Placed {
     pub node: Node,
 }
 
-/// Parses a whole expression. Errors: [`SYNTAX`], [`LATER`], and [`FUNCTION`] for a path that is called.
-pub fn parse(text: &str) -> Result<Placed, Fault> {
+/// Parses a whole expression; `key`: rows have the column `_key`. Errors: [`SYNTAX`], [`LATER`], and [`FUNCTION`] for a path that is called.
+pub fn parse(text: &str, key: bool) -> Result<Placed, Fault> {
     if text.len() > TEXT_MAX {
         return Err(Fault::new(
             &SYNTAX,
             format!("expression of {} bytes: at most {TEXT_MAX} required", text.len()),
         ));
     }
-    let mut parser = Parser { text, at: 0 };
+    let mut parser = Parser { text, at: 0, key };
     let node = parser.expression(0)?;
     parser.space();
     match parser.peek() {
@@ -80,6 +80,7 @@ pub fn parse(text: &str) -> Result<Placed, Fault> {
 struct Parser<'a> {
     text: &'a str,
     at: usize,
+    key: bool,
 }
 
 impl Parser<'_> {
@@ -239,7 +240,11 @@ impl Parser<'_> {
     /// Names that are not fields unless quoted.
     fn reserved(&self, start: usize, steps: Vec<Step>) -> Result<Node, Fault> {
         let Some(Step::Field(head)) = steps.first() else { return Ok(Node::Path(steps)) };
-        if head == "_key" || (head == "headers" && steps.len() > 1) {
+        if head == "_key" && !self.key {
+            let what = "`_key` is the record's key, which makes no column; another `key.format` than `ignore` required, or a field of that name in double quotes";
+            return Err(self.fault_of(&LATER, start, what.to_owned()));
+        }
+        if head == "headers" && steps.len() > 1 {
             let what = format!(
                 "`{head}` is the record's, which this version does not partition by; a field of that name required, in double quotes"
             );

@@ -17,6 +17,9 @@ pub const FUNCTIONS: [&str; 10] = [
     "coalesce",
 ];
 const OPTIONS: [&str; 5] = ["unit", "timezone", "pattern", "years", "invalid"];
+/// Columns that rows get beside those of their value: their folders are named without the `_`, which readers
+/// take for hidden.
+const ADDED: [&str; 4] = ["_key", "_op", "_ts_ms", "_deleted"];
 /// Most alternatives of one item.
 const ALTERNATIVES_MAX: usize = 16;
 
@@ -69,10 +72,10 @@ impl Item {
     }
 }
 
-/// Compiles one item of `partition_by`. Faults have no place yet.
-pub fn compile(item: &PartitionItem, escape: Escape) -> Result<Item, Fault> {
+/// Compiles one item of `partition_by`; `key`: rows have the column `_key`. Faults have no place yet.
+pub fn compile(item: &PartitionItem, escape: Escape, key: bool) -> Result<Item, Fault> {
     let text = &item.expr.text;
-    let tree = super::expr::parse(text)?;
+    let tree = super::expr::parse(text, key)?;
     let compiler = Compiler { text, timezone: item.timezone.as_ref().map(|t| t.text.as_str()) };
     let alternatives = compiler.alternatives(&tree, false)?;
     let timed = alternatives.iter().any(|a| matches!(a.function, Function::Time(_)));
@@ -100,6 +103,11 @@ pub fn compile(item: &PartitionItem, escape: Escape) -> Result<Item, Fault> {
 fn name_of(tree: &Placed, escape: Escape) -> String {
     match &tree.node {
         Node::Path(steps) => {
+            if let [Step::Field(name)] = steps.as_slice()
+                && ADDED.contains(&name.as_str())
+            {
+                return name.trim_start_matches('_').to_owned();
+            }
             let text = |step: &Step| match step {
                 Step::Field(name) | Step::Entry(name) => name.clone(),
             };

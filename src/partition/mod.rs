@@ -20,8 +20,8 @@
 //!          | coalesce(x, y, …, 'text')                      the first that is not null
 //! x        = path | metadata | coalesce(…)
 //! ```
-//! A doubled quote inside quotes is one quote. Column names are case-sensitive. `_key` and `headers.x` are
-//! refused by this version.
+//! A doubled quote inside quotes is one quote. Column names are case-sensitive. `_key` is the column of
+//! [`Partitioner::with_key`]; `headers.x` is refused by this version.
 //!
 //! Time functions take timestamps, dates, ISO 8601 strings, and numbers. Options come last:
 //!
@@ -48,7 +48,7 @@
 //! # Names
 //!
 //! An item without `name` is named by the last part of its path and its functions: `device.os` → `os`,
-//! `day(created_at)` → `created_at_day`, `_topic` → `topic`, `day(_timestamp)` → `timestamp_day`,
+//! `day(created_at)` → `created_at_day`, `_topic` → `topic`, `_op` → `op`, `day(_timestamp)` → `timestamp_day`,
 //! `coalesce(a, 'x')` → `a_coalesce`. With `escape: connect` a path keeps its dots (`device.os`), as
 //! Connect writes it. Two items of one name, or a name that a column in the files has too, are findings.
 //!
@@ -161,10 +161,20 @@ impl Partitioner {
         escape: Escape,
         columns: PartitionColumns,
     ) -> Result<Self, Vec<Fault>> {
+        Self::with_key(items, escape, columns, false)
+    }
+
+    /// The same; `key`: rows have the column `_key`, which expressions may name.
+    pub fn with_key(
+        items: &[PartitionItem],
+        escape: Escape,
+        columns: PartitionColumns,
+        key: bool,
+    ) -> Result<Self, Vec<Fault>> {
         let mut faults = Vec::new();
         let mut compiled: Vec<item::Item> = Vec::new();
         for item in items {
-            let found = item::compile(item, escape)
+            let found = item::compile(item, escape, key)
                 .and_then(|item| check_name(&compiled, escape, &item).map(|()| item));
             match found {
                 Ok(item) => compiled.push(item),

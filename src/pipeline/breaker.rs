@@ -5,12 +5,13 @@
 //!
 //! Only codes that such a fault can cause count: no schema, no plan, message indexes that name
 //! nothing. One schema pauses its Kafka partition when, within a minute, it made
-//! `REJECTS_MAX` of them, or `REJECTS_MANY` that are more than half of all records. The pause ends
-//! by itself when the registry's answer changes.
+//! `REJECTS_MAX` of them, or `REJECTS_MANY` that are more than half of all records; or at the first, where
+//! the configuration says so. The pause ends by itself when the registry's answer changes.
 
 use std::collections::HashMap;
 
 use crate::clock::Now;
+use crate::config::UnusableSchema;
 use crate::error::Reject;
 use crate::pipeline::intake;
 use crate::wire::{self, SchemaRef};
@@ -37,9 +38,10 @@ struct Window {
     records: u64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Breaker {
     enabled: bool,
+    unusable_schema: UnusableSchema,
     windows: HashMap<SchemaRef, Window>,
     /// Paused schemas, and whether a schema that can be found ends the pause.
     paused: HashMap<SchemaRef, Paused>,
@@ -54,8 +56,8 @@ struct Paused {
 }
 
 impl Breaker {
-    pub fn new(enabled: bool) -> Self {
-        Self { enabled, ..Self::default() }
+    pub fn new(enabled: bool, unusable_schema: UnusableSchema) -> Self {
+        Self { enabled, unusable_schema, windows: HashMap::new(), paused: HashMap::new() }
     }
 
     /// Counts one reject; `records` is the number of records taken so far.
@@ -68,6 +70,11 @@ impl Breaker {
     ) -> Verdict {
         let missing = reject.code == &intake::NO_SCHEMA;
         let unusable = reject.code == &intake::PLAN || reject.code == &wire::INDEXES;
+        let at_once = self.unusable_schema == UnusableSchema::Pause
+            && (missing || reject.code == &intake::PLAN);
+        if let Some(schema) = schema.filter(|_| at_once) {
+            return self.pause(schema, unusable);
+        }
         let Some(schema) = schema.filter(|_| self.enabled && (missing || unusable)) else {
             return Verdict::Go;
         };
@@ -91,7 +98,11 @@ impl Breaker {
             return Verdict::Go;
         }
         self.windows.remove(&schema);
-        self.paused.insert(schema, Paused { answer: None, known: unusable });
+        self.pause(schema, unusable)
+    }
+
+    fn pause(&mut self, schema: SchemaRef, known: bool) -> Verdict {
+        self.paused.insert(schema, Paused { answer: None, known });
         Verdict::Pause(schema)
     }
 
@@ -137,7 +148,7 @@ mod tests {
 
     #[test]
     fn few_rejects_among_good_records_never_pause() {
-        let mut breaker = Breaker::new(true);
+        let mut breaker = Breaker::new(true, UnusableSchema::Reject);
         let reject = Reject::new(&intake::NO_SCHEMA, "x");
         for i in 0..999 {
             assert_eq!(breaker.note(&reject, Some(ID), i * 20, now(i)), Verdict::Go, "reject {i}");
@@ -146,7 +157,7 @@ mod tests {
 
     #[test]
     fn a_thousand_in_a_minute_pause_until_the_answer_changes() {
-        let mut breaker = Breaker::new(true);
+        let mut breaker = Breaker::new(true, UnusableSchema::Reject);
         let reject = Reject::new(&intake::NO_SCHEMA, "x");
         let verdicts: Vec<_> =
             (0..1_000).map(|i| breaker.note(&reject, Some(ID), i * 20, now(i))).collect();
@@ -159,7 +170,7 @@ mod tests {
 
     #[test]
     fn a_hundred_that_are_all_records_pause() {
-        let mut breaker = Breaker::new(true);
+        let mut breaker = Breaker::new(true, UnusableSchema::Reject);
         let reject = Reject::new(&intake::NO_SCHEMA, "x");
         let verdicts: Vec<_> =
             (0..100).map(|i| breaker.note(&reject, Some(ID), i, now(i))).collect();
@@ -169,8 +180,23 @@ mod tests {
     }
 
     #[test]
+    fn first_reject_pauses_where_the_configuration_says_so_and_each_answer_anew() {
+        let mut breaker = Breaker::new(false, UnusableSchema::Pause);
+        let missing = Reject::new(&intake::NO_SCHEMA, "x");
+        assert_eq!(breaker.note(&missing, Some(ID), 1, now(0)), Verdict::Pause(ID));
+        assert!(!breaker.refused(ID, "40403"));
+        assert!(breaker.found(ID));
+        let unusable = Reject::new(&intake::PLAN, "x");
+        assert_eq!(breaker.note(&unusable, Some(ID), 2, now(0)), Verdict::Pause(ID));
+        assert!(!breaker.found(ID), "it is there, and cannot be used");
+        // What a damaged record can cause as well stays a reject.
+        let indexes = Reject::new(&wire::INDEXES, "x");
+        assert_eq!(breaker.note(&indexes, Some(SchemaRef::Id(8)), 3, now(0)), Verdict::Go);
+    }
+
+    #[test]
     fn slow_rejects_over_many_minutes_never_pause() {
-        let mut breaker = Breaker::new(true);
+        let mut breaker = Breaker::new(true, UnusableSchema::Reject);
         let reject = Reject::new(&wire::INDEXES, "x");
         for i in 0..5_000 {
             assert_eq!(breaker.note(&reject, Some(ID), i, now(i * 1_000)), Verdict::Go);
@@ -179,7 +205,7 @@ mod tests {
 
     #[test]
     fn rejects_of_ever_new_ids_hold_a_bounded_number_of_windows() {
-        let mut breaker = Breaker::new(true);
+        let mut breaker = Breaker::new(true, UnusableSchema::Reject);
         let reject = Reject::new(&intake::NO_SCHEMA, "x");
         for i in 0..50_000u32 {
             let id = Some(SchemaRef::Id(i + 1));
@@ -193,7 +219,7 @@ mod tests {
 
     #[test]
     fn rejects_that_only_a_record_can_cause_never_pause() {
-        let mut breaker = Breaker::new(true);
+        let mut breaker = Breaker::new(true, UnusableSchema::Reject);
         let reject = Reject::new(&wire::MAGIC, "x");
         for i in 0..5_000 {
             assert_eq!(breaker.note(&reject, Some(ID), i, now(0)), Verdict::Go);

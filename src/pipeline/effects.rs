@@ -41,7 +41,8 @@ pub type Answer = Arc<dyn Fn(TopicPartition, Event) + Send + Sync>;
 /// The world as one worker sees it.
 pub struct Effects {
     pub runtime: tokio::runtime::Handle,
-    pub registry: Arc<registry::Client>,
+    /// None where records name no schema.
+    pub registry: Option<Arc<registry::Client>>,
     pub shared: Arc<Shared>,
     pub answer: Answer,
     files: HashMap<(TopicPartition, FileId), mpsc::UnboundedSender<Step>>,
@@ -77,7 +78,7 @@ enum Step {
 impl Effects {
     pub fn new(
         runtime: tokio::runtime::Handle,
-        registry: Arc<registry::Client>,
+        registry: Option<Arc<registry::Client>>,
         shared: Arc<Shared>,
         answer: Answer,
     ) -> Self {
@@ -90,7 +91,10 @@ impl Effects {
             if after_ms > 0 {
                 clock::sleep(Duration::from_millis(after_ms)).await;
             }
-            let found = registry.by_ref(schema).await;
+            let found = match registry {
+                Some(registry) => registry.by_ref(schema).await,
+                None => return, // nobody asks where records name no schema
+            };
             answer(partition, Event::Schema(schema, found));
         });
     }

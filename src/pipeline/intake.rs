@@ -1,36 +1,38 @@
 //! Records of one Kafka partition → rows in decoders → lanes, or rejects.
 //!
-//! Owns: which decoder a record goes to, what is known of its schema, partitioning of finished
-//! batches.
+//! Owns: which decoder a record goes to, partitioning of finished batches.
 //! Does not own: when to flush, what a missing schema means for the Kafka partition (`task`).
 //! Bounded by: the caller flushes at [`Intake::rows`].
 
-use std::collections::{BTreeSet, HashMap};
+mod messages;
+mod origin;
+mod schemas;
+
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
 
 use crate::clock::Now;
-use crate::config::{Format, Tombstones};
-use crate::decode::{Decoder, Plan};
+use crate::config::{Format, Metadata, Tombstones};
+use crate::decode::{self, Plan};
 use crate::error::{Code, Fault, Kind, Reject};
 use crate::file::reject::RejectRows;
-use crate::partition::{Bound, Context};
+use crate::partition::{Bound, Context, Keys};
 use crate::pipeline::breaker::{Breaker, Verdict};
 use crate::pipeline::lanes::{Lanes, Place, Rows};
+use crate::pipeline::row::build::Finished;
+use crate::pipeline::row::{Builder, KeyPlan, RowPlan, ValuePlan};
 use crate::pipeline::task::Settings;
 use crate::position::{Offset, TopicPartition};
-use crate::record::{self, Record, Timestamp};
-use crate::registry::{Found, Language, Lookup, Schema};
-use crate::wire::{self, Frame, MessageIndexes, SchemaRef, Side};
-
-/// First and longest pause between questions to the registry, in ms.
-const ASK_MS: (u64, u64) = (250, 10_000);
-/// Schemas asked for at once: ids come from records, and may be any.
-const ASK_MAX: usize = 1_024;
-/// References remembered at which refusals that are over are forgotten.
-const REMEMBERED: usize = 4_096;
+use crate::record::{self, Record};
+use crate::registry::{Language, Schema};
+use crate::wire::{self, Frame, Reading, SchemaRef, Side};
+pub use messages::takes;
+use messages::{Messages, Stop, message, of_key, of_value, refused};
+use origin::Origin;
+use schemas::{Entry, REMEMBERED};
 
 pub static NO_SCHEMA: Code = Code {
     id: "FB0911",
@@ -42,7 +44,7 @@ pub static TOMBSTONE: Code = Code {
     id: "FB0912",
     kind: Kind::Reject,
     title: "a record without a value",
-    help: "`value.tombstones` is `reject`. With `skip` such records are counted and left out.",
+    help: "`value.tombstones` is `reject`. With `skip` such records are counted and left out; with `row` they are rows of nulls.",
 };
 pub static TOO_LARGE: Code = Code {
     id: "FB0913",
@@ -54,7 +56,7 @@ pub static FORMAT: Code = Code {
     id: "FB0914",
     kind: Kind::Reject,
     title: "a schema language that the pipeline does not take",
-    help: "`value.format` names one language, or the language is not in this version (JSON Schema).",
+    help: "`value.format` or `key.format` names one language, or the language is not in this version (JSON Schema).",
 };
 pub static PLAN: Code = Code {
     id: "FB0915",
@@ -73,47 +75,67 @@ pub enum Taken {
     Wait(SchemaRef),
 }
 
-/// What is known of a schema reference.
+/// Rows of one writer schema and message, and where each goes.
 #[derive(Debug)]
-enum Entry {
-    /// `unknown_ms`: for how long the registry said that it has no such schema, from one such answer to
-    /// the next; `unknown_at_ms`: the last answer, if it was one. Time without answers does not count.
-    Asked {
-        unknown_ms: u64,
-        unknown_at_ms: Option<u64>,
-        tries: u32,
-    },
-    Ready(Arc<Schema>),
-    /// Its records are rejected until the time given; then it is asked for again.
-    Refused {
-        reason: Fault,
-        until_ms: u64,
-    },
+pub struct Ready {
+    slot: usize,
+    pub rows: RecordBatch,
+    /// By row.
+    pub offsets: Vec<Offset>,
+    pub schema_id: u32,
+    pub record_name: String,
+    pub keys: Keys,
 }
 
-/// Rows under construction for one writer schema and message.
+/// What the records since the last time came to.
+#[derive(Debug)]
+pub struct Drained {
+    pub rows: Vec<Ready>,
+    /// With the columns of [`crate::file::reject`].
+    pub rejects: Vec<RecordBatch>,
+}
+
+/// Rows under construction for one writer schema and message, and one of the key.
 #[derive(Debug)]
 struct Slot {
-    decoder: Decoder,
+    rows: Builder,
     bound: Bound,
     group: usize,
+    /// The value's; 0 without one.
     schema_id: u32,
-    offsets: Vec<Offset>,
-    timestamps: Vec<Timestamp>,
 }
 
-type MessageKey = (SchemaRef, MessageIndexes);
+/// Plan of the value and of the key; none where there was none yet.
+type Pair = (Option<usize>, Option<usize>);
 
 /// Decoders of one Kafka partition.
 #[derive(Debug)]
 pub struct Intake {
     settings: Arc<Settings>,
     topic_partition: TopicPartition,
+    origin: Origin,
+    /// How message indexes may be written in this topic.
+    readings: &'static [Reading],
+    /// Those that value and key of the record at hand are read with.
+    reading: Reading,
+    key_reading: Reading,
     schemas: HashMap<SchemaRef, Entry>,
-    by_message: HashMap<MessageKey, Result<usize, Box<Reject>>>,
+    values: Messages,
+    keys: Messages,
+    /// [`row::Options::is_plain`]: a value's plan has the number of its slot. Else what follows applies.
+    plain: bool,
+    value_plans: Vec<ValuePlan>,
+    key_plans: Vec<Arc<Plan>>,
+    of_keys: decode::Options,
+    by_pair: HashMap<Pair, Result<usize, Box<Reject>>>,
+    last_pair: Option<(Pair, usize)>,
+    /// The value's plan of the last row that had one.
+    before: Option<usize>,
+    /// Unknown fields skipped by plans that are forgotten.
+    unknown_fields: u64,
     slots: Vec<Slot>,
-    /// The slot of the last record: the next one is mostly of the same.
-    last: Option<(MessageKey, usize)>,
+    /// The slot of the last record.
+    last: Option<usize>,
     breaker: Breaker,
     rejects: RejectRows,
     rows: usize,
@@ -127,13 +149,28 @@ pub struct Intake {
 
 impl Intake {
     pub fn new(settings: Arc<Settings>, topic_partition: TopicPartition) -> Self {
+        let limit = settings.row.decode.limits.record_bytes;
+        let readings = wire::readings(settings.wire.message_indexes(&topic_partition.topic));
         Self {
-            breaker: Breaker::new(settings.breaker),
-            rejects: RejectRows::new(topic_partition.clone(), settings.decode.limits.record_bytes),
+            breaker: Breaker::new(settings.breaker, settings.unusable_schema),
+            rejects: RejectRows::new(topic_partition.clone(), limit),
+            plain: settings.row.is_plain(),
+            of_keys: settings.row.of_keys(),
+            origin: Origin::new(settings.row.decode.value.format),
+            readings,
+            reading: first(readings),
+            key_reading: first(readings),
             settings,
             topic_partition,
             schemas: HashMap::new(),
-            by_message: HashMap::new(),
+            values: Messages::default(),
+            keys: Messages::default(),
+            value_plans: Vec::new(),
+            key_plans: Vec::new(),
+            by_pair: HashMap::new(),
+            last_pair: None,
+            before: None,
+            unknown_fields: 0,
             slots: Vec::new(),
             last: None,
             rows: 0,
@@ -149,13 +186,13 @@ impl Intake {
     }
 
     pub fn memory(&self) -> usize {
-        self.rejects.bytes() + self.slots.iter().map(|s| s.decoder.bytes()).sum::<usize>()
+        self.rejects.bytes() + self.slots.iter().map(|s| s.rows.bytes()).sum::<usize>()
     }
 
     /// Decoded bytes where the last row went, and of rejects.
     pub fn taken_bytes(&self) -> usize {
-        let last = self.last.as_ref().and_then(|(_, slot)| self.slots.get(*slot));
-        self.rejects.bytes() + last.map_or(0, |s| s.decoder.bytes())
+        let last = self.last.and_then(|slot| self.slots.get(slot));
+        self.rejects.bytes() + last.map_or(0, |s| s.rows.bytes())
     }
 
     /// Rejects by code since the last call.
@@ -165,19 +202,26 @@ impl Intake {
 
     /// Unknown fields skipped since the last call.
     pub fn take_unknown_fields(&mut self) -> u64 {
-        self.slots.iter_mut().map(|s| s.decoder.take_unknown_fields()).sum()
+        let forgotten = std::mem::take(&mut self.unknown_fields);
+        forgotten + self.slots.iter_mut().map(|s| s.rows.take_unknown_fields()).sum::<u64>()
     }
 
     /// Takes one record: a row, a reject, a skip, or a wait.
     pub fn take(&mut self, record: &Record<'_>, now: Now) -> Taken {
         self.taken += 1;
-        match self.row(record, now) {
-            Ok(Ok(taken)) => {
+        let taken = match self.row(record, now) {
+            Err(stop @ Stop::Reject(..)) if self.readings.len() > 1 => {
+                self.guess(stop, record, now)
+            }
+            taken => taken,
+        };
+        match taken {
+            Ok(taken) => {
                 self.rows += usize::from(matches!(taken, Taken::Row));
                 taken
             }
-            Ok(Err(reject)) => {
-                let schema = self.frame_of(record);
+            Err(Stop::Reject(reject, side)) => {
+                let schema = self.frame_of(record, side);
                 match self.breaker.note(&reject, schema, self.taken, now) {
                     Verdict::Go => {
                         self.reject(record, &reject);
@@ -186,240 +230,247 @@ impl Intake {
                     Verdict::Pause(schema) => Taken::Wait(schema),
                 }
             }
-            Err(schema) => Taken::Wait(schema),
+            Err(Stop::Wait(schema)) => Taken::Wait(schema),
         }
     }
 
-    /// `Err`: it waits for this schema. `Ok(Err)`: it is a reject.
-    fn row(
+    fn row(&mut self, record: &Record<'_>, now: Now) -> Result<Taken, Stop> {
+        let Some(value) = record.value else { return self.tombstone(record, now) };
+        self.check_size(record)?;
+        if !matches!(self.origin, Origin::Registry) {
+            return self.unframed(record, value, now);
+        }
+        let frame = Frame::parse(value, record.headers, Side::Value).map_err(of_value)?;
+        let (at, body) = self.value(&frame, now)?;
+        self.append(record, at, body, now)
+    }
+
+    /// A row of a body, by the plan of its value.
+    #[inline]
+    fn append(
         &mut self,
         record: &Record<'_>,
+        at: usize,
+        body: &[u8],
         now: Now,
-    ) -> Result<Result<Taken, Box<Reject>>, SchemaRef> {
-        let Some(value) = record.value else {
-            return Ok(match self.settings.decode.value.tombstones {
-                Tombstones::Skip => Ok(Taken::Skipped),
-                Tombstones::Reject => Err(Reject::new(
-                    &TOMBSTONE,
-                    "null value: a value required by `value.tombstones`",
-                )),
-            });
-        };
-        let limit = self.settings.decode.limits.record_bytes;
-        if value.len() + record.key.map_or(0, <[u8]>::len) > limit {
-            return Ok(Err(Reject::new(
-                &TOO_LARGE,
-                format!(
-                    "value of {} bytes: key and value of at most {limit} required",
-                    value.len()
-                ),
-            )));
+    ) -> Result<Taken, Stop> {
+        if !self.plain {
+            return self.row_beside(record, Some((at, body)), now);
         }
-        let frame = match Frame::parse(value, record.headers, Side::Value) {
-            Ok(frame) => frame,
-            Err(reject) => return Ok(Err(reject)),
-        };
-        let (slot, body) = match self.slot(&frame, now)? {
-            Ok(found) => found,
-            Err(reject) => return Ok(Err(reject)),
-        };
-        let slot = &mut self.slots[slot];
-        Ok(slot.decoder.append(body).map(|()| {
-            slot.offsets.push(record.offset);
-            slot.timestamps.push(record.timestamp);
-            Taken::Row
-        }))
+        self.last = Some(at);
+        self.slots[at].rows.append(record, Some(body), None).map_err(of_value)?;
+        Ok(Taken::Row)
     }
 
-    /// The decoder for a frame, and the body it decodes.
-    #[allow(clippy::type_complexity)]
-    fn slot<'a>(
-        &mut self,
-        frame: &Frame<'a>,
-        now: Now,
-    ) -> Result<Result<(usize, &'a [u8]), Box<Reject>>, SchemaRef> {
-        // Fast path: the same schema and message as the record before.
-        if let Some(((schema, indexes), slot)) = &self.last
-            && *schema == frame.schema
-        {
-            if indexes.is_empty() {
-                return Ok(Ok((*slot, frame.body())));
-            }
-            if let Ok((path, body)) = frame.protobuf()
-                && path == *indexes
-            {
-                return Ok(Ok((*slot, body)));
+    /// The other ways to read the message indexes of a record that the first made a reject: each of its
+    /// halves has its own, because a key may come from another serializer than its value. If none fits, the
+    /// reject of the first stands.
+    #[cold]
+    fn guess(&mut self, stop: Stop, record: &Record<'_>, now: Now) -> Result<Taken, Stop> {
+        let (values, keys) = (self.guesses(record, Side::Value), self.guesses(record, Side::Key));
+        let pairs = values.iter().flat_map(|value| keys.iter().map(move |key| (*value, *key)));
+        let mut found = Err(stop);
+        for pair in pairs.skip(1) {
+            (self.reading, self.key_reading) = pair;
+            match self.row(record, now) {
+                Err(Stop::Reject(..)) => {}
+                taken => {
+                    found = taken;
+                    break;
+                }
             }
         }
-        let schema = match self.schemas.get(&frame.schema) {
-            Some(Entry::Ready(schema)) => schema.clone(),
-            Some(Entry::Refused { reason, until_ms }) if now.mono_ms < *until_ms => {
-                return Ok(Err(Reject::new(
-                    &NO_SCHEMA,
-                    format!("schema `{}`: {reason}", frame.schema),
-                )));
+        (self.reading, self.key_reading) = (first(self.readings), first(self.readings));
+        found
+    }
+
+    /// The ways in which one half of a record may be read: one, where there are no message indexes.
+    fn guesses(&self, record: &Record<'_>, side: Side) -> &'static [Reading] {
+        let schema = self.frame_of(record, side).and_then(|schema| self.schemas.get(&schema));
+        match schema {
+            Some(Entry::Ready(schema)) if schema.language == Language::Protobuf => self.readings,
+            _ => self.readings.get(..1).unwrap_or_default(),
+        }
+    }
+
+    fn tombstone(&mut self, record: &Record<'_>, now: Now) -> Result<Taken, Stop> {
+        match self.settings.row.decode.value.tombstones {
+            Tombstones::Skip => Ok(Taken::Skipped),
+            Tombstones::Row => {
+                self.check_size(record)?;
+                self.row_beside(record, None, now)
             }
-            _ => return Err(frame.schema),
+            Tombstones::Reject => Err(of_value(Reject::new(
+                &TOMBSTONE,
+                "null value: a value required by `value.tombstones`",
+            ))),
+        }
+    }
+
+    fn check_size(&self, record: &Record<'_>) -> Result<(), Stop> {
+        let limit = self.settings.row.decode.limits.record_bytes;
+        let value = record.value.map_or(0, <[u8]>::len);
+        // Headers count where they are columns; else nothing is made of them.
+        let beside = if self.plain { 0 } else { self.header_bytes(record) };
+        if value + record.key.map_or(0, <[u8]>::len) + beside <= limit {
+            return Ok(());
+        }
+        let text = match beside {
+            0 => format!("value of {value} bytes: key and value of at most {limit} required"),
+            _ => format!(
+                "value of {value} bytes and headers of {beside}: key, value and headers of at most {limit} required"
+            ),
         };
-        let (indexes, body) = match schema.language {
-            Language::Protobuf => match frame.protobuf() {
-                Ok(found) => found,
-                Err(reject) => return Ok(Err(reject)),
-            },
-            Language::Avro | Language::Json => (MessageIndexes::new(), frame.body()),
+        Err(of_value(Reject::new(&TOO_LARGE, text)))
+    }
+
+    /// Bytes of the headers that become a column.
+    fn header_bytes(&self, record: &Record<'_>) -> usize {
+        if !self.settings.row.metadata.contains(&Metadata::Headers) {
+            return 0;
+        }
+        record.headers.iter().map(|(name, v)| name.len() + v.map_or(0, <[u8]>::len)).sum()
+    }
+
+    /// A row with more than its value's columns. Without a value it is a tombstone, and takes the columns
+    /// of the value before it.
+    fn row_beside(
+        &mut self,
+        record: &Record<'_>,
+        value: Option<(usize, &[u8])>,
+        now: Now,
+    ) -> Result<Taken, Stop> {
+        let (key_plan, key) = self.key(record, now)?;
+        let pair = (value.map(|(plan, _)| plan).or(self.before), key_plan);
+        let slot = match &self.last_pair {
+            Some((last, slot)) if *last == pair => *slot,
+            _ => self.pair(pair).map_err(of_value)?,
         };
+        self.last_pair = Some((pair, slot));
+        self.last = Some(slot);
+        let body = value.map(|(_, body)| body);
+        self.slots[slot].rows.append(record, body, key).map_err(of_value)?;
+        self.before = pair.0;
+        Ok(Taken::Row)
+    }
+
+    /// The plan of a frame's message, and the body it decodes.
+    fn value<'a>(&mut self, frame: &Frame<'a>, now: Now) -> Result<(usize, &'a [u8]), Stop> {
+        if let Some(found) = self.values.same(frame, self.reading) {
+            return Ok(found);
+        }
+        let (schema, indexes, body) =
+            message(&self.schemas, frame, self.reading, now, Side::Value)?;
         let key = (frame.schema, indexes);
-        let made = match self.by_message.get(&key) {
+        let made = match self.values.by_message.get(&key) {
             Some(made) => made.clone(),
             None => {
-                let made = self.make_slot(&schema, &key.1);
-                // Messages that a schema has are few; indexes that name none are as many as records.
-                if made.as_ref().map_or_else(|reject| reject.code == &PLAN, |_| true) {
-                    self.by_message.insert(key.clone(), made.clone());
-                }
+                let made = self.make_value(&schema, &key.1);
+                self.values.remember(&key, &made);
                 made
             }
         };
-        Ok(made.map(|slot| {
-            self.last = Some((key, slot));
-            (slot, body)
-        }))
+        let plan = made.map_err(of_value)?;
+        self.values.last = Some((key, plan));
+        Ok((plan, body))
     }
 
-    fn make_slot(&mut self, schema: &Schema, indexes: &[u32]) -> Result<usize, Box<Reject>> {
-        let taken = match (self.settings.decode.value.format, schema.language) {
-            (Format::Auto, Language::Protobuf | Language::Avro) => true,
-            (Format::Protobuf, Language::Protobuf) | (Format::Avro, Language::Avro) => true,
-            (Format::Auto | Format::Protobuf | Format::Avro, _) => false,
-        };
-        if !taken {
-            return Err(Reject::new(
-                &FORMAT,
-                format!(
-                    "schema `{}` of language {:?}: `value.format` takes another",
-                    schema.id, schema.language
-                ),
-            ));
+    /// What the key plan takes, and which plan that is. A record without a key takes the plan of the one
+    /// before it.
+    fn key<'a>(
+        &mut self,
+        record: &Record<'a>,
+        now: Now,
+    ) -> Result<(Option<usize>, Option<&'a [u8]>), Stop> {
+        let Some(format) = self.settings.row.key.format else { return Ok((None, None)) };
+        if !format.is_framed() {
+            return Ok((None, record.key));
         }
-        let refused = |fault: &Fault| {
-            let code = if fault.code == &wire::INDEXES { fault.code } else { &PLAN };
-            let text = if fault.code == code { fault.message.clone() } else { fault.to_string() };
-            Reject::new(code, text)
+        let Some(key) = record.key else {
+            return Ok((self.keys.last.as_ref().map(|(_, plan)| *plan), None));
         };
-        let plan =
-            Plan::compile(schema, indexes, &self.settings.decode).map_err(|f| refused(&f))?;
+        let frame = Frame::parse(key, record.headers, Side::Key).map_err(of_key)?;
+        if let Some((plan, body)) = self.keys.same(&frame, self.key_reading) {
+            return Ok((Some(plan), Some(body)));
+        }
+        let (schema, indexes, body) =
+            message(&self.schemas, &frame, self.key_reading, now, Side::Key)?;
+        let message = (frame.schema, indexes);
+        let made = match self.keys.by_message.get(&message) {
+            Some(made) => made.clone(),
+            None => {
+                let made = takes(format, &schema, "key.format").and_then(|()| {
+                    Plan::compile(&schema, &message.1, &self.of_keys).map_err(|f| refused(&f))
+                });
+                let made = made.map(|plan| {
+                    self.key_plans.push(plan);
+                    self.key_plans.len() - 1
+                });
+                self.keys.remember(&message, &made);
+                made
+            }
+        };
+        let plan = made.map_err(of_key)?;
+        self.keys.last = Some((message, plan));
+        Ok((Some(plan), Some(body)))
+    }
+
+    fn make_value(&mut self, schema: &Arc<Schema>, indexes: &[u32]) -> Result<usize, Box<Reject>> {
+        let options = &self.settings.row.decode;
+        takes(options.value.format, schema, "value.format")?;
+        let plan = match &self.settings.target {
+            None => Plan::compile(schema, indexes, options),
+            Some(target) => Plan::compile_onto(schema, target, options),
+        };
+        let plan = plan.map_err(|f| refused(&f))?;
+        self.add_value(ValuePlan { plan, schema: Some(schema.clone()) })
+    }
+
+    fn add_value(&mut self, value: ValuePlan) -> Result<usize, Box<Reject>> {
+        if self.plain {
+            return self.make_slot(Some(value), KeyPlan::None);
+        }
+        self.value_plans.push(value);
+        Ok(self.value_plans.len() - 1)
+    }
+
+    /// The slot of a value's plan and a key's.
+    fn pair(&mut self, pair: Pair) -> Result<usize, Box<Reject>> {
+        if let Some(made) = self.by_pair.get(&pair) {
+            return made.clone();
+        }
+        let value = pair.0.and_then(|plan| self.value_plans.get(plan)).cloned();
+        let key = match pair.1.and_then(|plan| self.key_plans.get(plan)) {
+            Some(plan) => KeyPlan::Plan(plan.clone()),
+            None => KeyPlan::of(self.settings.row.key.format),
+        };
+        let made = self.make_slot(value, key);
+        self.by_pair.insert(pair, made.clone());
+        made
+    }
+
+    fn make_slot(&mut self, value: Option<ValuePlan>, key: KeyPlan) -> Result<usize, Box<Reject>> {
+        let schema_id = value.as_ref().map_or(0, ValuePlan::schema_id);
+        let plan = RowPlan::new(value, key, &self.settings.row).map_err(|f| refused(&f))?;
         let bound = self.settings.partitioner.bind(&plan.schema, true).map_err(|faults| {
             faults.first().map_or_else(|| Reject::new(&PLAN, "no reason"), refused)
         })?;
-        self.slots.push(Slot {
-            decoder: Decoder::new(plan),
-            bound,
-            group: usize::MAX,
-            schema_id: schema.id,
-            offsets: Vec::new(),
-            timestamps: Vec::new(),
-        });
+        self.slots.push(Slot { rows: Builder::new(plan), bound, group: usize::MAX, schema_id });
         Ok(self.slots.len() - 1)
     }
 
-    /// True if the schema has to be asked for now: it is neither known nor asked for already.
-    pub fn ask(&mut self, schema: SchemaRef, now: Now) -> bool {
-        match self.schemas.get(&schema) {
-            Some(Entry::Ready(_) | Entry::Asked { .. }) if !self.breaker.paused(schema) => false,
-            Some(Entry::Refused { until_ms, .. })
-                if now.mono_ms < *until_ms && !self.breaker.paused(schema) =>
-            {
-                false
-            }
-            _ => {
-                self.forget(now);
-                // A refusal that ran out has spent its grace: one more "no" is enough, so that an id which
-                // stays unknown costs a question now and then, not a grace each time.
-                let unknown_ms = match self.schemas.get(&schema) {
-                    Some(Entry::Refused { .. }) => self.settings.unknown_id_grace_ms,
-                    _ => 0,
-                };
-                let asked = Entry::Asked { unknown_ms, unknown_at_ms: None, tries: 0 };
-                self.schemas.insert(schema, asked);
-                true
-            }
-        }
-    }
-
-    /// Drops refusals that are over, once there are many.
-    fn forget(&mut self, now: Now) {
-        if self.schemas.len() >= self.forget_at {
-            self.schemas.retain(
-                |_, e| !matches!(e, Entry::Refused { until_ms, .. } if *until_ms <= now.mono_ms),
-            );
-            self.forget_at = REMEMBERED.max(self.schemas.len() * 2);
-        }
-    }
-
-    /// Takes the registry's answer in. `Some(ms)`: ask again after this pause.
-    pub fn learn(&mut self, schema: SchemaRef, found: Found, now: Now) -> Option<u64> {
-        let (unknown_ms, unknown_at_ms, tries) = match self.schemas.get(&schema) {
-            Some(Entry::Asked { unknown_ms, unknown_at_ms, tries }) => {
-                (*unknown_ms, *unknown_at_ms, *tries)
-            }
-            // Nobody waits: the answer to a question of an earlier assignment.
-            _ => return None,
+    /// The schema that one half of a record names; none where it names none.
+    fn frame_of(&self, record: &Record<'_>, side: Side) -> Option<SchemaRef> {
+        let (payload, framed) = match side {
+            Side::Key => (record.key, self.settings.row.key.format.is_some_and(Format::is_framed)),
+            Side::Value => (record.value, matches!(self.origin, Origin::Registry)),
         };
-        let pause = (ASK_MS.0 << tries.min(10)).min(ASK_MS.1);
-        let grace = self.settings.unknown_id_grace_ms;
-        let tries = tries.saturating_add(1);
-        // A registry that comes back may not have everything yet: the grace is not spent while it is away.
-        let away = matches!(found, Err(Lookup::Unavailable(_)));
-        let unknown_ms = match unknown_at_ms {
-            Some(at) if !away => unknown_ms + now.mono_ms.saturating_sub(at),
-            _ => unknown_ms,
-        };
-        let again =
-            Entry::Asked { unknown_ms, unknown_at_ms: (!away).then_some(now.mono_ms), tries };
-        let (entry, after) = match found {
-            Ok(found) if self.breaker.found(schema) => {
-                self.by_message.retain(|(s, _), made| *s != schema || made.is_ok());
-                (Entry::Ready(found), None)
-            }
-            Ok(_) => (again, Some(ASK_MS.1)),
-            Err(Lookup::Unavailable(_)) => (again, Some(pause)),
-            Err(Lookup::Unknown(reason) | Lookup::Bad(reason)) => {
-                let left = grace.saturating_sub(unknown_ms);
-                if !self.breaker.refused(schema, &reason.message) {
-                    (again, Some(ASK_MS.1))
-                } else if left > 0 {
-                    (again, Some(pause.min(left)))
-                } else {
-                    (Entry::Refused { reason, until_ms: now.mono_ms + grace.max(1_000) }, None)
-                }
-            }
-        };
-        self.schemas.insert(schema, entry);
-        after
-    }
-
-    /// True when records of this schema need not wait any more.
-    pub fn resolved(&self, schema: SchemaRef) -> bool {
-        !matches!(self.schemas.get(&schema), Some(Entry::Asked { .. }) | None)
-    }
-
-    /// Schema references among these records that nothing is known of; some of them, if they are many.
-    pub fn unknown_in(&self, records: impl Iterator<Item = SchemaRef>) -> Vec<SchemaRef> {
-        let mut unknown = BTreeSet::new();
-        for schema in records {
-            if unknown.len() < ASK_MAX && !self.schemas.contains_key(&schema) {
-                unknown.insert(schema);
-            }
-        }
-        unknown.into_iter().collect()
-    }
-
-    fn frame_of(&self, record: &Record<'_>) -> Option<SchemaRef> {
-        Frame::parse(record.value?, record.headers, Side::Value).ok().map(|f| f.schema)
+        let payload = payload.filter(|_| framed)?;
+        Frame::parse(payload, record.headers, side).ok().map(|frame| frame.schema)
     }
 
     fn reject(&mut self, record: &Record<'_>, reject: &Reject) {
-        let schema_id = match self.frame_of(record) {
+        let schema_id = match self.frame_of(record, Side::Value) {
             Some(SchemaRef::Id(id)) => Some(id),
             _ => None,
         };
@@ -430,47 +481,71 @@ impl Intake {
 
     /// Moves all rows and rejects to the lanes. `held` are the batches they came from: a row whose
     /// partition values are refused becomes a reject, and needs its raw bytes.
-    pub fn flush(&mut self, held: &[&record::RecordBatch], lanes: &mut Lanes) {
-        let mut refused: Vec<(Offset, Box<Reject>)> = Vec::new();
-        for slot in self.slots.iter_mut().filter(|s| s.decoder.rows() > 0) {
-            let rows = slot.decoder.finish();
-            let offsets = std::mem::take(&mut slot.offsets);
-            let schema_ids = vec![slot.schema_id; offsets.len()];
-            let plan = slot.decoder.plan();
-            let keys = slot.bound.keys(
-                &rows,
-                Context {
-                    topic_partition: &self.topic_partition,
-                    record_name: &plan.record_name,
-                    offsets: &offsets,
-                    timestamps: &slot.timestamps,
-                    schema_ids: &schema_ids,
-                },
-            );
-            slot.timestamps.clear();
-            refused.extend(keys.rejects.into_iter().map(|(row, r)| (offsets[row as usize], r)));
+    ///
+    /// Error: [`row::build::ROWS`](crate::pipeline::row::build::ROWS), a bug.
+    pub fn flush(&mut self, held: &[&record::RecordBatch], lanes: &mut Lanes) -> Result<(), Fault> {
+        if lanes.forget_groups() {
+            self.slots.iter_mut().for_each(|slot| slot.group = usize::MAX);
+        }
+        let Drained { rows, rejects } = self.finish(held)?;
+        for Ready { slot, rows, offsets, schema_id, record_name, keys } in rows {
+            let slot = &mut self.slots[slot];
             let rows = without(rows, slot.bound.dropped());
             if slot.group == usize::MAX {
-                slot.group = lanes.group(&rows.schema(), &plan.record_name);
+                slot.group = lanes.group(&rows.schema(), &record_name);
             }
             let places = keys.keys.iter().map(|key| Place {
                 folder: key.path.clone(),
                 values: key.values.clone(),
                 role: "data",
             });
+            let schema_ids = vec![schema_id; offsets.len()];
             lanes.add(Rows { group: slot.group, rows, offsets, schema_ids }, &keys.of_row, places);
+        }
+        self.flush_rejects(rejects, lanes);
+        Ok(())
+    }
+
+    /// All rows, with the columns that files leave to the path, and all rejects as a reject file has them;
+    /// none is left. `held` and error as for [`Intake::flush`].
+    pub fn finish(&mut self, held: &[&record::RecordBatch]) -> Result<Drained, Fault> {
+        let mut refused: Vec<(Offset, Box<Reject>)> = Vec::new();
+        let mut ready = Vec::new();
+        for (index, slot) in self.slots.iter_mut().enumerate() {
+            if slot.rows.rows() == 0 {
+                slot.rows.clear(); // keys of refused records
+                continue;
+            }
+            let Finished { rows, offsets, timestamps } =
+                slot.rows.finish(&self.topic_partition, slot.schema_id)?;
+            let schema_ids = vec![slot.schema_id; offsets.len()];
+            let plan = slot.rows.plan();
+            let mut keys = slot.bound.keys(
+                &rows,
+                Context {
+                    topic_partition: &self.topic_partition,
+                    record_name: &plan.record_name,
+                    offsets: &offsets,
+                    timestamps: &timestamps,
+                    schema_ids: &schema_ids,
+                },
+            );
+            let rejects = std::mem::take(&mut keys.rejects);
+            refused.extend(rejects.into_iter().map(|(row, r)| (offsets[row as usize], r)));
+            let (schema_id, record_name) = (slot.schema_id, plan.record_name.clone());
+            ready.push(Ready { slot: index, rows, offsets, schema_id, record_name, keys });
         }
         for (offset, reject) in refused {
             if let Some(record) = held.iter().find_map(|batch| batch.find(offset)) {
                 self.reject(&record, &reject);
             }
         }
-        self.flush_rejects(lanes);
         self.rows = 0;
+        Ok(Drained { rows: ready, rejects: self.rejects.finish() })
     }
 
-    fn flush_rejects(&mut self, lanes: &mut Lanes) {
-        for rows in self.rejects.finish() {
+    fn flush_rejects(&mut self, rejects: Vec<RecordBatch>, lanes: &mut Lanes) {
+        for rows in rejects {
             let group = lanes.group(&rows.schema(), "");
             let offsets = int64s(&rows, "offset");
             let schema_ids = int64s(&rows, "schema_id").into_iter().map(|id| id as u32).collect();
@@ -486,14 +561,16 @@ impl Intake {
 
     /// Forgets all rows; schemas and plans stay.
     pub fn drop_rows(&mut self) {
-        for slot in self.slots.iter_mut().filter(|s| s.decoder.rows() > 0) {
-            slot.decoder.finish();
-            slot.offsets.clear();
-            slot.timestamps.clear();
+        for slot in &mut self.slots {
+            slot.rows.clear();
         }
         self.rejects.finish();
         self.rows = 0;
     }
+}
+
+fn first(readings: &[Reading]) -> Reading {
+    readings.first().copied().unwrap_or(Reading::Zigzag)
 }
 
 /// A column of the reject file; nulls as 0.

@@ -25,6 +25,7 @@ use crate::evolve;
 use crate::file::learn::Learned;
 use crate::file::name::{self, Origin};
 use crate::file::{Encoding, FileStats, ParquetFile, Provenance, rotation};
+use crate::partition::Keys;
 use crate::position::{Offset, TopicPartition};
 
 /// Rows that make a lane write into its file.
@@ -88,6 +89,9 @@ pub struct Rows {
     pub offsets: Vec<Offset>,
     pub schema_ids: Vec<u32>,
 }
+
+/// Groups that are kept from one seal to the next.
+const GROUPS_KEPT: usize = 1_024;
 
 /// Columns that may share a file.
 #[derive(Debug)]
@@ -218,6 +222,16 @@ impl Lanes {
         })
     }
 
+    /// Forgets all groups if they are very many (columns may come with the records) and no lane holds one.
+    /// True: what [`Lanes::group`] gave before is void.
+    pub fn forget_groups(&mut self) -> bool {
+        let forget = self.groups.len() > GROUPS_KEPT && self.lanes.is_empty();
+        if forget {
+            self.groups.clear();
+        }
+        forget
+    }
+
     /// Bytes of waiting rows and open files.
     pub fn memory(&self) -> usize {
         self.stored_bytes + self.file_memory + self.lanes.len() * LANE_BYTES
@@ -233,7 +247,7 @@ impl Lanes {
         self.opened.binary_search(&file).is_ok() // ids rise
     }
 
-    /// Takes a batch in. `of_row` names each row's place (`u32::MAX`: none, the row is a reject).
+    /// Takes a batch in. `of_row` names each row's place ([`Keys::REJECTED`]: none).
     pub fn add(&mut self, rows: Rows, of_row: &[u32], places: impl IntoIterator<Item = Place>) {
         let Rows { group, rows, offsets, schema_ids } = rows;
         let lanes: Vec<usize> = places.into_iter().map(|p| self.lane(p, group)).collect();
@@ -243,7 +257,7 @@ impl Lanes {
         });
         let mut live = 0;
         for (row, &place) in of_row.iter().enumerate() {
-            if place == u32::MAX {
+            if place == Keys::REJECTED {
                 continue;
             }
             self.lanes[lanes[place as usize]].waiting.push((batch, row as u32));
@@ -369,7 +383,8 @@ impl Lanes {
         let mut previous = None;
         for &(batch, row) in at {
             let id = self.stored[batch as usize].as_ref().map_or(0, |s| s.schema_ids[row as usize]);
-            if previous != Some(id) {
+            // 0 is no id: a reject without a frame, a tombstone before the first value.
+            if previous != Some(id) && id != 0 {
                 ids.insert(id);
                 previous = Some(id);
             }
@@ -547,16 +562,17 @@ fn gather(stored: &[Option<Stored>], at: &[(u32, u32)]) -> Result<RecordBatch, F
     let mut dense: HashMap<u32, usize> = HashMap::new();
     let mut batches: Vec<&RecordBatch> = Vec::new();
     let mut indices = Vec::with_capacity(at.len());
-    let mut previous = (u32::MAX, 0);
+    let mut previous: Option<(u32, usize)> = None;
     for &(batch, row) in at {
-        if previous.0 != batch {
-            let slot = *dense.entry(batch).or_insert_with(|| {
+        let slot = match previous {
+            Some((same, slot)) if same == batch => slot,
+            _ => *dense.entry(batch).or_insert_with(|| {
                 batches.extend(stored[batch as usize].as_ref().map(|s| &s.rows));
                 batches.len() - 1
-            });
-            previous = (batch, slot);
-        }
-        indices.push((previous.1, row as usize));
+            }),
+        };
+        previous = Some((batch, slot));
+        indices.push((slot, row as usize));
     }
     interleave_record_batch(&batches, &indices).map_err(|e| fault(&e))
 }

@@ -9,6 +9,7 @@
 
 pub mod lanes;
 pub mod breaker;
+pub mod row;
 pub mod intake;
 pub mod task;
 pub mod effects;
@@ -30,6 +31,7 @@ use crate::file::{self, Encoding};
 use crate::partition::Partitioner;
 use crate::pipeline::effects::Shared;
 use crate::pipeline::lanes::Files;
+use crate::pipeline::row::{KeyPlan, RowPlan, ValuePlan};
 use crate::pipeline::task::Settings;
 use crate::pipeline::threads::{Budget, Control, Ended, Run};
 use crate::pipeline::watch::Watch;
@@ -47,7 +49,9 @@ pub static CODES: &[&Code] = &[
     &intake::TOO_LARGE,
     &intake::FORMAT,
     &intake::PLAN,
+    &row::build::ROWS,
     &worker::PANIC,
+    &simulated::AWAY,
 ];
 
 /// Bytes that librdkafka may hold unread of one Kafka partition.
@@ -77,7 +81,11 @@ pub fn run(
 ) -> Result<Ended, Vec<Fault>> {
     let pipeline = &config.pipeline;
     let partitioner = partitioner(pipeline)?;
-    let registry = Arc::new(registry::Client::new(&pipeline.registry).map_err(|f| vec![f])?);
+    let registry = match pipeline.asks_registry() {
+        true => Some(Arc::new(registry::Client::new(&pipeline.registry).map_err(|f| vec![f])?)),
+        false => None,
+    };
+    fixed_columns(pipeline, &partitioner)?;
     let store = runtime.block_on(Store::open(&pipeline.sink)).map_err(|f| vec![f])?;
     let probe = runtime.block_on(store.probe());
     if !probe.faults.is_empty() {
@@ -101,7 +109,8 @@ pub fn run(
     runtime.block_on(state::sweep_disk(&store));
     let part_bytes = store.part_bytes().max(PART_BYTES);
     let settings = settings(pipeline, partitioner, part_bytes, cluster);
-    let _server = serve(config, &watch, &store, &registry, runtime).map_err(|f| vec![f])?;
+    let _server =
+        serve(config, &watch, &store, registry.as_deref(), runtime).map_err(|f| vec![f])?;
     Ok(threads::run(Run {
         source,
         settings: Arc::new(settings),
@@ -123,13 +132,15 @@ fn serve(
     config: &Config,
     watch: &Watch,
     store: &Store,
-    registry: &registry::Client,
+    registry: Option<&registry::Client>,
     runtime: &tokio::runtime::Handle,
 ) -> Result<Option<server::Handle>, Fault> {
     let telemetry = watch.telemetry();
-    let (store, registry) = (store.clone(), registry.clone());
+    let store = store.clone();
     telemetry.watch_store(Arc::new(move || store.requests()));
-    telemetry.watch_registry(Arc::new(move || registry.stats().requests()));
+    if let Some(registry) = registry.cloned() {
+        telemetry.watch_registry(Arc::new(move || registry.stats().requests()));
+    }
     telemetry.process.memory_limit_bytes.set(config.memory_limit as i64);
     let Some(address) = &config.listen else { return Ok(None) };
     let handle = runtime.block_on(server::start(address, telemetry.clone()))?;
@@ -149,17 +160,30 @@ pub fn partitioner(pipeline: &config::Pipeline) -> Result<Partitioner, Vec<Fault
         SinkUrl::S3 { prefix, .. } => prefix.len() + 1,
         SinkUrl::Local(_) => 0,
     };
-    Partitioner::compile(&pipeline.partition_by, sink.escape, sink.partition_columns)
+    let key = pipeline.key.format.is_some();
+    Partitioner::with_key(&pipeline.partition_by, sink.escape, sink.partition_columns, key)
         .map(|partitioner| partitioner.reserving(prefix + file::name::NAME_MAX))
 }
 
 /// What the configuration says about columns.
 pub fn decode_options(pipeline: &config::Pipeline) -> decode::Options {
-    decode::Options {
-        value: pipeline.value.clone(),
-        readers: pipeline.readers.clone(),
-        limits: pipeline.limits,
-    }
+    row::Options::of(pipeline).decode
+}
+
+/// Columns that the configuration gives every row, with `partition_by` fitted to them; none where they
+/// come with the records. A key's columns may still be unknown. Errors: all findings.
+pub fn fixed_columns(
+    pipeline: &config::Pipeline,
+    partitioner: &Partitioner,
+) -> Result<Option<Arc<RowPlan>>, Vec<Fault>> {
+    let options = row::Options::of(pipeline);
+    let fixed = decode::Plan::fixed(&options.decode).map_err(|f| vec![f])?;
+    let Some(plan) = fixed else { return Ok(None) };
+    let (value, key) = (ValuePlan { plan, schema: None }, KeyPlan::of(options.key.format));
+    let plan = RowPlan::new(Some(value), key, &options).map_err(|f| vec![f])?;
+    let key_comes_later = options.key.format.is_some_and(config::Format::is_framed);
+    partitioner.bind(&plan.schema, key_comes_later)?;
+    Ok(Some(plan))
 }
 
 /// What the tasks of a pipeline share. `cluster`: id of the Kafka cluster, where it has one.
@@ -171,7 +195,9 @@ pub fn settings(
 ) -> Settings {
     let sink = &pipeline.sink;
     Settings {
-        decode: decode_options(pipeline),
+        row: row::Options::of(pipeline),
+        wire: pipeline.wire.clone(),
+        target: None,
         partitioner,
         files: Arc::new(Files {
             pipeline: pipeline.name.clone(),
@@ -192,5 +218,6 @@ pub fn settings(
         unknown_id_grace_ms: pipeline.registry.unknown_id_grace.as_millis() as u64,
         rejects_prefix: pipeline.rejects.prefix.clone(),
         breaker: pipeline.rejects.breaker,
+        unusable_schema: pipeline.rejects.unusable_schema,
     }
 }

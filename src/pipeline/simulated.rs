@@ -34,11 +34,13 @@ pub static AWAY: Code = Code {
 };
 
 /// One record of a simulated log.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct SimRecord {
     pub offset: Offset,
     pub timestamp_ms: i64,
+    pub key: Option<Vec<u8>>,
     pub value: Option<Vec<u8>>,
+    pub headers: Vec<(String, Option<Vec<u8>>)>,
 }
 
 /// Everything outside the pipeline.
@@ -395,15 +397,15 @@ impl Simulation {
             let mut batch = RecordBatch::new(owner.partition.clone(), from);
             let log = &self.world.log[&owner.partition];
             for r in log.iter().filter(|r| r.offset >= from).take(count) {
-                let value = r.value.as_deref();
-                let no_headers = std::iter::empty();
+                let (key, value) = (r.key.as_deref(), r.value.as_deref());
+                let headers = r.headers.iter().map(|(name, v)| (name.as_str(), v.as_deref()));
                 batch.push(
                     r.offset,
                     Some(r.timestamp_ms),
                     TimestampType::CreateTime,
-                    None,
+                    key,
                     value,
-                    no_headers,
+                    headers,
                 );
             }
             owner.next = Some(batch.next);

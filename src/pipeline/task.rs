@@ -17,16 +17,16 @@ use crate::clock::Now;
 use crate::commit::machine::{self, FileId, Machine, TakenBack, Ticket, Wrote};
 use crate::commit::record::{About, Record as CommitRecord};
 use crate::config;
-use crate::decode::Options;
 use crate::error::{Fault, Kind};
 use crate::partition::Partitioner;
 use crate::pipeline::intake::{Intake, Taken};
 use crate::pipeline::lanes::{Files, Lanes, Output};
+use crate::pipeline::row;
 use crate::position::{Offset, OffsetRange, TopicPartition};
 use crate::record::{Record, RecordBatch};
-use crate::registry::Found;
+use crate::registry::{Found, Schema};
 use crate::store::Staged;
-use crate::wire::{Frame, SchemaRef, Side};
+use crate::wire::SchemaRef;
 
 /// Rows in decoders that make a batch.
 const FLUSH_ROWS: usize = 8_192;
@@ -46,7 +46,10 @@ const REWIND_MS: (u64, u64) = (1_000, 60_000);
 /// What all Kafka partitions of a pipeline share.
 #[derive(Debug)]
 pub struct Settings {
-    pub decode: Options,
+    pub row: row::Options,
+    pub wire: config::Wire,
+    /// Rows have the columns of this schema, whatever wrote them (Avro); none: those of their writer's.
+    pub target: Option<Arc<Schema>>,
     pub partitioner: Partitioner,
     pub files: Arc<Files>,
     pub commit: config::Commit,
@@ -56,6 +59,7 @@ pub struct Settings {
     pub policy: machine::Policy,
     /// False: suspicious rejects never pause a Kafka partition.
     pub breaker: bool,
+    pub unusable_schema: config::UnusableSchema,
 }
 
 /// What happened.
@@ -420,7 +424,9 @@ impl Task {
                 self.count(&record, now);
             }
             self.cursor += 1;
-            if self.intake.rows() >= FLUSH_ROWS || self.intake.taken_bytes() >= FLUSH_DECODED_BYTES
+            if self.intake.rows() >= FLUSH_ROWS
+                || self.intake.taken_bytes() >= FLUSH_DECODED_BYTES
+                || self.intake.is_crowded()
             {
                 self.flush(Some(&batch), out)?;
             }
@@ -472,10 +478,7 @@ impl Task {
         out.push(Action::Ask { schema, after_ms: 0 });
         let rest = (self.cursor..batch.len()).map(|i| batch.get(i));
         let queued = self.backlog.iter().flat_map(RecordBatch::iter);
-        let frames = rest.chain(queued).filter_map(|r| {
-            Frame::parse(r.value?, r.headers, Side::Value).ok().map(|frame| frame.schema)
-        });
-        for schema in self.intake.unknown_in(frames) {
+        for schema in self.intake.unknown_in(rest.chain(queued)) {
             if self.intake.ask(schema, now) {
                 out.push(Action::Ask { schema, after_ms: 0 });
             }
@@ -486,7 +489,7 @@ impl Task {
     fn flush(&mut self, current: Option<&RecordBatch>, out: &mut Vec<Action>) -> Result<(), Fault> {
         if self.intake.rows() > 0 {
             let held: Vec<&RecordBatch> = self.held.iter().chain(current).collect();
-            self.intake.flush(&held, &mut self.lanes);
+            self.intake.flush(&held, &mut self.lanes)?;
             let mut outputs = Vec::new();
             self.lanes.write_ready(&mut outputs)?;
             self.emit(outputs, out);

@@ -67,7 +67,8 @@ impl Control {
 pub struct Run<S> {
     pub source: S,
     pub settings: Arc<Settings>,
-    pub registry: Arc<registry::Client>,
+    /// None where records name no schema.
+    pub registry: Option<Arc<registry::Client>>,
     pub shared: Arc<Shared>,
     pub runtime: tokio::runtime::Handle,
     pub control: Arc<Control>,

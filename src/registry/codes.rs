@@ -41,8 +41,8 @@ pub static TOO_LARGE: Code = Code {
 pub static EDITION: Code = Code {
     id: "FB0307",
     kind: Kind::Halt,
-    title: "Protobuf editions are not supported",
-    help: "The schema starts with `edition = …`. Register it with `syntax = \"proto3\"` or `\"proto2\"`; the wire format of the records stays the same.",
+    title: "Protobuf edition or feature that is not known",
+    help: "Editions 2023 and 2024 are read, with the features that they define. Register the schema with one of them, or with `syntax = \"proto3\"`; the wire format of the records stays the same.",
 };
 pub static SETTINGS: Code = Code {
     id: "FB0308",

@@ -1,31 +1,44 @@
 //! Message indexes ↔ messages of a Protobuf file.
 //!
 //! Indexes count the messages that the text declares, level by level; the entry messages that the
-//! compiler makes for maps, and the bodies of groups, do not count.
+//! compiler makes for maps, and the bodies of groups, do not count. (In a file with an edition no text
+//! declares a group: there all but the entries count.)
 
-use prost_reflect::{FileDescriptor, MessageDescriptor};
+use prost_reflect::MessageDescriptor;
+
+use super::ProtobufFile;
 
 /// The message that a path of indexes names, or none.
-pub fn at(file: &FileDescriptor, indexes: &[u32]) -> Option<MessageDescriptor> {
+pub fn at(file: &ProtobufFile, indexes: &[u32]) -> Option<MessageDescriptor> {
     let (&first, rest) = indexes.split_first()?;
-    let mut message = file.messages().filter(counts).nth(first as usize)?;
+    let mut message = declared(file, None).nth(first as usize)?;
     for &index in rest {
-        let child = message.child_messages().filter(counts).nth(index as usize)?;
+        let child = declared(file, Some(&message)).nth(index as usize)?;
         message = child;
     }
     Some(message)
 }
 
-/// The indexes that name a message; none for a map entry or a group.
-pub fn indexes(message: &MessageDescriptor) -> Option<Vec<u32>> {
+/// The messages that count: of the file, or inside a message of it.
+pub fn declared<'a>(
+    file: &'a ProtobufFile,
+    parent: Option<&'a MessageDescriptor>,
+) -> Box<dyn Iterator<Item = MessageDescriptor> + 'a> {
+    let groups = !file.facts.editions.contains(file.file.name());
+    let counts = move |m: &MessageDescriptor| !(m.is_map_entry() || groups && is_group_body(m));
+    match parent {
+        Some(parent) => Box::new(parent.child_messages().filter(counts)),
+        None => Box::new(file.file.messages().filter(counts)),
+    }
+}
+
+/// The indexes that name a message of the file; none for a map entry or a group.
+pub fn indexes(file: &ProtobufFile, message: &MessageDescriptor) -> Option<Vec<u32>> {
     let mut path = Vec::new();
     let mut message = message.clone();
     loop {
         let parent = message.parent_message();
-        let position = match &parent {
-            Some(parent) => parent.child_messages().filter(counts).position(|m| m == message),
-            None => message.parent_file().messages().filter(counts).position(|m| m == message),
-        };
+        let position = declared(file, parent.as_ref()).position(|m| m == message);
         path.push(u32::try_from(position?).ok()?);
         match parent {
             Some(parent) => message = parent,
@@ -56,10 +69,6 @@ fn zigzag(value: u64, out: &mut Vec<u8>) {
         rest >>= 7;
     }
     out.push(rest as u8);
-}
-
-fn counts(message: &MessageDescriptor) -> bool {
-    !message.is_map_entry() && !is_group_body(message)
 }
 
 /// A group declares its body beside the field that uses it; only that one field refers to it.

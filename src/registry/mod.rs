@@ -5,7 +5,7 @@
 //! the OAuth client (HTTP lives here).
 //! Does not own: columns (`decode`), what a record does without a schema (`pipeline`).
 //! Bounded by: 8 MiB a response, 256 references, depth 32, 16 MiB of text for one schema.
-//! Absent: Protobuf editions, compatibility of JSON Schema, schema rules and encryption.
+//! Absent: compatibility of JSON Schema, schema rules and encryption.
 
 use std::sync::Arc;
 
@@ -66,11 +66,41 @@ pub struct Schema {
 #[derive(Debug)]
 pub enum Parsed {
     /// The file that message indexes count in; its pool holds all imports.
-    Protobuf(prost_reflect::FileDescriptor),
+    Protobuf(ProtobufFile),
     /// Self-contained: every named type defined once, at its first use.
     Avro(AvroSchema),
-    /// Text as the registry holds it.
-    Json(String),
+    Json(JsonSchema),
+}
+
+/// A JSON Schema: text as the registry holds it, and that of its references under their names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JsonSchema {
+    pub text: String,
+    pub references: Vec<(String, String)>,
+}
+
+/// A Protobuf file with its pool, and what the two do not say.
+#[derive(Debug, Clone)]
+pub struct ProtobufFile {
+    pub file: prost_reflect::FileDescriptor,
+    /// Of files with an edition: they stand in the pool as proto2.
+    pub facts: compile::Facts,
+    /// What the schema had to be forgiven before it compiled, one line each; empty for one that `protoc` takes.
+    pub forgiven: Vec<String>,
+}
+
+impl From<prost_reflect::FileDescriptor> for ProtobufFile {
+    fn from(file: prost_reflect::FileDescriptor) -> Self {
+        Self { file, facts: compile::Facts::default(), forgiven: Vec::new() }
+    }
+}
+
+impl std::ops::Deref for ProtobufFile {
+    type Target = prost_reflect::FileDescriptor;
+
+    fn deref(&self) -> &Self::Target {
+        &self.file
+    }
 }
 
 /// A parsed Avro schema, references inlined at first use.
@@ -79,6 +109,9 @@ pub struct AvroSchema {
     pub schema: apache_avro::Schema,
     /// The same as JSON text, logical types, defaults and aliases kept.
     pub json: String,
+    /// What the schema had to be forgiven before it compiled, one line each: left out, or read otherwise
+    /// than the specification says.
+    pub forgiven: Vec<String>,
 }
 
 /// Why there is no schema.

@@ -12,6 +12,7 @@
 
 use smallvec::SmallVec;
 
+use crate::config::IndexForm;
 use crate::error::{Code, Kind, Reject};
 use crate::record::Headers;
 
@@ -39,7 +40,7 @@ pub static INDEXES: Code = Code {
     id: "FB0103",
     kind: Kind::Reject,
     title: "message indexes that name no message",
-    help: "The producer wrote message indexes that do not fit the schema: it was registered with another file layout, or the producer omits the indexes (kafkajs does) or writes them unsigned.",
+    help: "The producer wrote message indexes that do not fit the schema: it was registered with another file layout, or the producer omits the indexes (kafkajs does) or writes them unsigned: see `wire.message_indexes`.",
 };
 pub static HEADER: Code = Code {
     id: "FB0104",
@@ -77,6 +78,33 @@ impl std::fmt::Display for SchemaRef {
 
 /// Path of a message in its file: index among the declared messages, level by level.
 pub type MessageIndexes = SmallVec<[u32; 4]>;
+
+/// One way to read message indexes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reading {
+    /// Count and indexes as zigzag varints: the wire format of today.
+    Zigzag,
+    /// The same as plain varints: serializers before the format was settled, and those told to use it
+    /// (`use.deprecated.format`).
+    Unsigned,
+    /// None: the body follows the schema reference, and is of the first message.
+    Absent,
+}
+
+/// The readings of a form, in the order they are tried: the first one whose indexes name a message of
+/// the schema and whose body decodes to its end is taken.
+///
+/// Each record is judged alone, so that it becomes the same row however often it is read. The order
+/// matters little: a body never starts with field number 0, so what is framed one way hardly decodes the
+/// other. Where zigzag indexes name a message and its body decodes, nothing else is looked at.
+pub fn readings(form: IndexForm) -> &'static [Reading] {
+    match form {
+        IndexForm::Zigzag => &[Reading::Zigzag],
+        IndexForm::Unsigned => &[Reading::Unsigned],
+        IndexForm::Absent => &[Reading::Absent],
+        IndexForm::Auto => &[Reading::Zigzag, Reading::Unsigned, Reading::Absent],
+    }
+}
 
 /// Which half of a record a frame is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -129,8 +157,19 @@ impl<'a> Frame<'a> {
     /// Message indexes and body of a Protobuf record.
     ///
     /// An empty list on the wire means `[0]`. Error: [`INDEXES`].
+    #[inline]
     pub fn protobuf(&self) -> Result<(MessageIndexes, &'a [u8]), Box<Reject>> {
-        let (indexes, rest) = indexes(self.tail)?;
+        self.protobuf_as(Reading::Zigzag)
+    }
+
+    /// The same, where message indexes are written otherwise. Error: [`INDEXES`].
+    #[inline]
+    pub fn protobuf_as(&self, reading: Reading) -> Result<(MessageIndexes, &'a [u8]), Box<Reject>> {
+        let (indexes, rest) = match reading {
+            Reading::Zigzag => indexes(self.tail, zigzag)?,
+            Reading::Unsigned => indexes(self.tail, unsigned)?,
+            Reading::Absent => (SmallVec::from_slice(&[0]), self.tail),
+        };
         match self.payload {
             None => Ok((indexes, rest)),
             Some(_) if !rest.is_empty() => Err(Reject::new(
@@ -180,8 +219,18 @@ fn too_short(bytes: &[u8], required: usize) -> Box<Reject> {
     Reject::new(&EMPTY, format!("payload of {} bytes: at least {required} required", bytes.len()))
 }
 
-fn indexes(bytes: &[u8]) -> Result<(MessageIndexes, &[u8]), Box<Reject>> {
-    let (count, mut rest) = zigzag(bytes)?;
+type Read<'a> = Result<(i64, &'a [u8]), Box<Reject>>;
+
+#[inline]
+fn indexes(
+    bytes: &[u8],
+    read: impl Fn(&[u8]) -> Read<'_>,
+) -> Result<(MessageIndexes, &[u8]), Box<Reject>> {
+    // Nearly every record: the first message of its file.
+    if let [0, rest @ ..] = bytes {
+        return Ok((SmallVec::from_slice(&[0]), rest));
+    }
+    let (count, mut rest) = read(bytes)?;
     if count == 0 {
         return Ok((SmallVec::from_slice(&[0]), rest));
     }
@@ -193,23 +242,32 @@ fn indexes(bytes: &[u8]) -> Result<(MessageIndexes, &[u8]), Box<Reject>> {
     }
     let mut path = MessageIndexes::new();
     for _ in 0..count {
-        let (index, tail) = zigzag(rest)?;
+        let (index, tail) = read(rest)?;
         rest = tail;
-        path.push(u32::try_from(index).map_err(|_| {
-            Reject::new(&INDEXES, format!("message index `{index}`: 0 to 2147483647 required"))
+        let index = i32::try_from(index).ok().and_then(|index| u32::try_from(index).ok());
+        path.push(index.ok_or_else(|| {
+            Reject::new(
+                &INDEXES,
+                "message index: negative or over 31 bits, 0 to 2147483647 required",
+            )
         })?);
     }
     Ok((path, rest))
 }
 
 /// A zigzag varint of at most five bytes (32 bits), as the serializers write them.
-fn zigzag(bytes: &[u8]) -> Result<(i32, &[u8]), Box<Reject>> {
+fn zigzag(bytes: &[u8]) -> Read<'_> {
+    unsigned(bytes).map(|(raw, rest)| ((raw >> 1) ^ -(raw & 1), rest))
+}
+
+/// A varint of at most five bytes (32 bits).
+fn unsigned(bytes: &[u8]) -> Read<'_> {
     let mut raw = 0u64;
     for (i, &byte) in bytes.iter().take(5).enumerate() {
         raw |= u64::from(byte & 0x7f) << (7 * i);
         if byte < 0x80 {
             let Ok(raw) = u32::try_from(raw) else { break };
-            return Ok((((raw >> 1) as i32) ^ -((raw & 1) as i32), &bytes[i + 1..]));
+            return Ok((i64::from(raw), &bytes[i + 1..]));
         }
     }
     Err(Reject::new(

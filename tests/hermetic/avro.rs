@@ -5,15 +5,19 @@
 mod bombs;
 mod corpus;
 mod differential;
+mod evolved;
 mod mapping;
-mod oracle;
+mod poison;
 mod random;
+mod resolution;
 
 use std::sync::Arc;
 
+use crate::fuzz::targets::oracle;
 use apache_avro::Schema;
 use forebay::config::{Limits, Reader, Value};
 use forebay::decode::{Decoder, Options, Plan};
+use forebay::error::Fault;
 use forebay::registry::{AvroSchema, Language, Parsed, Schema as Registered};
 
 /// Every exact type kept.
@@ -29,7 +33,7 @@ fn everyone() -> Options {
 
 fn registered(json: &str) -> Registered {
     let schema = Schema::parse_str(json).unwrap();
-    let parsed = Parsed::Avro(AvroSchema { schema, json: json.to_owned() });
+    let parsed = Parsed::Avro(AvroSchema { schema, json: json.to_owned(), forgiven: Vec::new() });
     Registered { id: 1, language: Language::Avro, parsed }
 }
 
@@ -39,6 +43,11 @@ fn decoder(json: &str, options: &Options) -> Decoder {
 
 fn plan(json: &str, options: &Options) -> Arc<Plan> {
     Plan::compile(&registered(json), &[], options).unwrap()
+}
+
+/// Records of `writer` as rows of `target`.
+fn onto(writer: &str, target: &str, options: &Options) -> Result<Arc<Plan>, Fault> {
+    Plan::compile_onto(&registered(writer), &registered(target), options)
 }
 
 fn unhex(text: &str) -> Vec<u8> {

@@ -178,3 +178,72 @@ fn check_by_topic_and_record_finds_the_subjects_of_a_topic() {
     assert_eq!(ended.code(), Some(0), "{ended:?}");
     assert!(ended.stdout.contains("the registry has 1 subjects: orders-value"), "{}", ended.stdout);
 }
+
+#[test]
+fn check_shows_the_columns_beside_the_value() {
+    let world = World::new();
+    world.fill("orders", 1, 3);
+    let config = world.config(
+        "[orders]",
+        "metadata: [offset, schema_id]\nkey: { format: string }\nvalue: { tombstones: row }\nsink: { url: out }\n",
+    );
+    let ended = check(&world, &config, &["--output", "json", "--sample", "2"]);
+    assert_eq!(ended.code(), Some(0), "{ended:?}");
+    let report = ended.json();
+    let topic = &report["topics"][0];
+    let columns: Vec<&str> = topic["subjects"][0]["columns"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|c| c["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(columns, ["id", "country", "made", "_deleted", "_key", "_offset", "_schema_id"]);
+    for record in topic["sample"].as_array().unwrap() {
+        let row = &record["row"];
+        assert_eq!((&row["_offset"], &row["_key"]), (&record["offset"], &Value::Null));
+        assert_eq!((&row["id"], &row["_deleted"]), (&record["offset"], &json!(false)));
+        assert!(row["_schema_id"].as_i64() > Some(0), "{row}");
+    }
+}
+
+#[test]
+fn check_finds_a_subject_in_another_language_than_the_format_takes() {
+    let world = World::new();
+    world.fill("orders", 1, 1);
+    let config = world.config("[orders]", "value: { format: protobuf }\nsink: { url: out }\n");
+    let ended = check(&world, &config, &["--output", "json"]);
+    assert_ne!(ended.code(), Some(0), "{ended:?}");
+    let report = ended.json();
+    let text = message(&report, "FB0914");
+    assert!(text.contains("`value.format`") && text.contains("AVRO"), "{text}");
+}
+
+#[test]
+fn check_lets_partitions_name_a_key_whose_schema_is_not_there_yet() {
+    let world = World::new();
+    world.fill("orders", 1, 1);
+    let config = world.config(
+        "[orders]",
+        "key: { format: auto }\npartition_by: [_key.tenant]\nsink: { url: out }\n",
+    );
+    let ended = check(&world, &config, &["--output", "json", "--sample", "1"]);
+    assert_eq!(ended.code(), Some(0), "{ended:?}");
+    let notes = ended.json()["topics"][0]["notes"].to_string();
+    assert!(notes.contains("orders-key"), "{notes}");
+}
+
+#[test]
+fn check_asks_the_registry_for_keys_where_values_need_none() {
+    let world = World::new();
+    world.mock.create_topic("words", 1).unwrap();
+    let more = "value: { format: string }\nkey: { format: auto }\nsink: { url: out }\n";
+    let config = world.config("[words]", more);
+    let ended = check(&world, &config, &["--output", "json"]);
+    assert_eq!(ended.code(), Some(0), "{ended:?}");
+    assert!(ended.json()["topics"][0]["notes"].to_string().contains("words-key"), "{ended:?}");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let dead = world.file("dead.yaml", &text.replace(&world.registry.url, "http://127.0.0.1:1"));
+    let ended = check(&world, &dead, &["--output", "json"]);
+    assert_eq!(ended.code(), Some(1), "{ended:?}");
+    assert_eq!(findings(&ended.json())[0].0, "registry");
+}

@@ -27,7 +27,7 @@ fn demo_ends_well_and_its_files_hold_every_record() {
 #[test]
 fn command_of_a_later_version_is_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
-    for (name, rest) in [("plan", "schema.proto"), ("decode", "--proto"), ("audit", "-c")] {
+    for (name, rest) in [("plan", "schema.proto"), ("audit", "-c")] {
         let ended = forebay(folder.path(), &[name, rest]);
         assert_eq!(ended.code(), Some(2), "{ended:?}");
         assert_eq!(ended.stdout, "");
@@ -74,13 +74,27 @@ fn help_of_every_command_shows_an_example() {
         .filter_map(|line| line.strip_prefix("  ")?.split(' ').next())
         .filter(|name| !name.is_empty() && *name != "help")
         .collect();
-    assert_eq!(commands, ["demo", "run", "produce", "register", "check", "registry"]);
+    assert_eq!(
+        commands,
+        ["demo", "run", "produce", "register", "check", "decode", "registry", "explain"]
+    );
     for command in commands {
         let help = forebay(folder.path(), &[command, "--help"]);
         assert_eq!(help.code(), Some(0), "{help:?}");
         assert!(help.stdout.contains("Example"), "{}", help.stdout);
         assert!(help.stdout.contains(&format!("forebay {command} ")), "{}", help.stdout);
     }
+}
+
+#[test]
+fn explain_says_what_a_code_asks_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let ended = forebay(folder.path(), &["explain", "fb0101"]);
+    assert_eq!(ended.code(), Some(0), "{ended:?}");
+    assert!(ended.stdout.starts_with("FB0101: payload too short"), "{}", ended.stdout);
+    let ended = forebay(folder.path(), &["explain", "FB0101", "--output", "json"]);
+    assert_eq!(ended.json()["kind"], "reject");
+    assert_eq!(forebay(folder.path(), &["explain", "FB9999"]).code(), Some(2));
 }
 
 #[test]

@@ -1,24 +1,33 @@
 //! Tests without network or other programs: one module a room.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-#[path = "../shared/answers.rs"]
+#[path = "../support/answers.rs"]
 mod answers;
+#[path = "../support/alloc.rs"]
+#[allow(dead_code)] // each caller takes what it asks for
+mod alloc;
 mod avro;
 mod check;
 mod cli;
+mod decode;
 mod file;
+mod fuzz;
+mod indexes;
+mod json;
 mod partition;
 mod protobuf;
 mod registry;
+mod row;
 mod s3_double;
 mod server;
 mod simulation;
 mod source;
 #[macro_use]
-#[path = "../shared/store_checks.rs"]
+#[path = "../support/store_checks.rs"]
 mod store_checks;
 mod store;
 mod task;
 mod threads;
 mod token;
+mod types;
 mod world;

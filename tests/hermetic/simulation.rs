@@ -103,6 +103,7 @@ fn make_with_keys(seed: u64, records: u64, keys: u64, chance: Chance) -> Made {
                 offset,
                 timestamp_ms: 1_767_225_600_000 + offset,
                 value,
+                ..SimRecord::default()
             });
         }
         log.insert(tp, of_partition);

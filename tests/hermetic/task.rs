@@ -160,6 +160,27 @@ fn unknown_for_the_whole_grace_is_a_reject() {
 }
 
 #[test]
+fn unusable_schema_waits_without_end_where_the_configuration_says_pause() {
+    let fault = |text| Fault::new(&FAULT, text);
+    let mut task = task("interval: 1h }\nrejects: { unusable_schema: pause", 1);
+    settle(&mut task, Event::Started { offset: 0, stop_at: None }, at(0));
+    settle(&mut task, records(3), at(0));
+    // Far beyond the grace of 2 s, and whatever the answer says.
+    for (now, answer) in (1..60).map(|n| (n * 1_000, if n % 7 < 3 { "40403" } else { "no such" })) {
+        let answer = Event::Schema(ID, Err(Lookup::Unknown(fault(answer))));
+        settle(&mut task, answer, at(now));
+        settle(&mut task, Event::Tick, at(now + 1));
+        assert_eq!(task.waits_for(), Some(ID), "at {now}");
+    }
+    settle(&mut task, Event::Schema(ID, known()), at(61_000));
+    assert_eq!(task.waits_for(), None);
+    settle(&mut task, Event::Finish, at(61_001));
+    let counters = task.take_counters();
+    assert_eq!((counters.records, counters.rejects.len()), (3, 0));
+    assert_eq!(task.committed(), Some(3));
+}
+
+#[test]
 fn late_unknown_answer_leaves_a_known_schema_alone() {
     let mut task = task("interval: 1h", 1);
     settle(&mut task, assigned(None), at(0));
@@ -189,7 +210,8 @@ fn bytes_for_an_upload_that_failed_do_not_count_for_ever() {
     let (sender, answers) = channel();
     let sender = std::sync::Mutex::new(sender);
     let answer = Arc::new(move |_, event| sender.lock().unwrap().send(event).unwrap());
-    let mut effects = Effects::new(runtime.handle().clone(), registry, shared.clone(), answer);
+    let mut effects =
+        Effects::new(runtime.handle().clone(), Some(registry), shared.clone(), answer);
     let tp = TopicPartition::new("rows", 0);
     let part =
         || Output::Part { file: 1, key: "k.parquet".into(), bytes: Bytes::from_static(&[7; 100]) };

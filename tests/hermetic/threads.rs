@@ -194,7 +194,7 @@ impl Rig {
                 1_000,
                 None,
             )),
-            registry: client,
+            registry: Some(client),
             shared: Arc::new(Shared::new(Store::memory(store.clone()))),
             runtime: runtime.handle().clone(),
             control: control.clone(),

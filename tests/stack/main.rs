@@ -17,10 +17,10 @@
 #![allow(clippy::disallowed_methods)] // real processes take real time
 
 #[macro_use]
-#[path = "../shared/store_checks.rs"]
+#[path = "../support/store_checks.rs"]
 mod store_checks;
 
-#[path = "../shared/answers.rs"]
+#[path = "../support/answers.rs"]
 mod answers;
 mod cases;
 mod forebay;

@@ -212,14 +212,29 @@ async fn schemas(
     sample: usize,
     report: &mut Report,
 ) {
-    let client = match crate::registry::Client::new(&pipeline.registry) {
-        Ok(client) => client,
-        Err(fault) => return report.find(Area::Configuration, [fault]),
+    let client = match pipeline.asks_registry() {
+        true => match crate::registry::Client::new(&pipeline.registry) {
+            Ok(client) => Some(client),
+            Err(fault) => return report.find(Area::Configuration, [fault]),
+        },
+        false => None,
     };
-    let answers = schema::subjects(&client, pipeline, partitioner, report).await;
+    let answers = match (&client, partitioner) {
+        (Some(client), _) if pipeline.value.format.is_framed() => {
+            schema::subjects(client, pipeline, partitioner, report).await
+        }
+        (client, Some(partitioner)) => {
+            let keys = match client {
+                Some(client) => schema::keys(client, pipeline, report).await,
+                None => true,
+            };
+            schema::fixed(pipeline, partitioner, report) && keys
+        }
+        (_, None) => false,
+    };
     let (Some(look), Some(partitioner), true, true) = (look, partitioner, answers, sample > 0)
     else {
         return;
     };
-    sample::sample(look, &client, pipeline, partitioner, sample, report).await;
+    sample::sample(look, client.as_ref(), pipeline, partitioner, sample, report).await;
 }

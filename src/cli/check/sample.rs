@@ -1,23 +1,16 @@
 //! Some records of each topic, decoded as a run would: rows and output keys.
 
-use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::array::RecordBatch as Rows;
-
 use super::report::{Area, Report, Sampled};
+use crate::cli::decoding::{Decoded, Decoding, Outcome, Pushed};
 use crate::cli::rows;
 use crate::config::Pipeline;
-use crate::decode::{Decoder, Plan};
 use crate::error::Fault;
-use crate::partition::{Context, Partitioner};
-use crate::pipeline;
-use crate::position::TopicPartition;
+use crate::partition::Partitioner;
 use crate::record::{Record, RecordBatch};
-use crate::registry::{Client, Language, Lookup};
+use crate::registry::Client;
 use crate::source::kafka::{Look, Stretch};
-use crate::wire::{Frame, MessageIndexes, SchemaRef, Side};
 
 /// Longest wait for the records of one topic.
 const WAIT: Duration = Duration::from_secs(10);
@@ -25,7 +18,7 @@ const WAIT: Duration = Duration::from_secs(10);
 /// Reads and decodes `count` records of each topic into the report.
 pub(super) async fn sample(
     look: Look,
-    client: &Client,
+    client: Option<&Client>,
     pipeline: &Pipeline,
     partitioner: &Partitioner,
     count: usize,
@@ -47,14 +40,17 @@ pub(super) async fn sample(
         let Ok((back, (batches, faults))) = read.await else { return };
         look = Some(back);
         report.find(Area::Broker, faults);
-        let mut sampler = Sampler { client, pipeline, partitioner, plans: HashMap::new() };
+        let mut decoding = match Decoding::new(pipeline, partitioner.clone(), None, None) {
+            Ok(decoding) => decoding,
+            Err(faults) => return report.find(Area::Configuration, faults),
+        };
         let mut sampled = Vec::new();
         'records: for batch in &batches {
             for record in batch.iter() {
                 if sampled.len() >= count {
                     break 'records;
                 }
-                match sampler.take(batch, &record).await {
+                match take(&mut decoding, client, batch, &record).await {
                     Ok(outcome) => sampled.push(Sampled {
                         partition: batch.topic_partition.partition,
                         offset: record.offset,
@@ -92,78 +88,29 @@ fn stretches(topic: &mut super::report::Topic, count: usize) -> Vec<Stretch> {
     stretches
 }
 
-type Made = Result<Arc<Plan>, String>;
-
-struct Sampler<'a> {
-    client: &'a Client,
-    pipeline: &'a Pipeline,
-    partitioner: &'a Partitioner,
-    plans: HashMap<(SchemaRef, MessageIndexes), Made>,
-}
-
-impl Sampler<'_> {
-    /// Row and key, or why it would be rejected. The outer error: the registry cannot be asked.
-    async fn take(
-        &mut self,
-        batch: &RecordBatch,
-        record: &Record<'_>,
-    ) -> Result<Result<(String, String), String>, Fault> {
-        let Some(value) = record.value else { return Ok(Err("null value (tombstone)".to_owned())) };
-        let frame = match Frame::parse(value, record.headers, Side::Value) {
-            Ok(frame) => frame,
-            Err(reject) => return Ok(Err(reject.to_string())),
-        };
-        let schema = match self.client.by_ref(frame.schema).await {
-            Ok(schema) => schema,
-            Err(Lookup::Unavailable(fault)) => return Err(fault),
-            Err(lookup) => return Ok(Err(lookup.into_fault().to_string())),
-        };
-        let (indexes, body) = match schema.language {
-            Language::Protobuf => match frame.protobuf() {
-                Ok(found) => found,
-                Err(reject) => return Ok(Err(reject.to_string())),
-            },
-            Language::Avro | Language::Json => (MessageIndexes::new(), frame.body()),
-        };
-        let options = pipeline::decode_options(self.pipeline);
-        let plan = self.plans.entry((frame.schema, indexes.clone())).or_insert_with(|| {
-            Plan::compile(&schema, &indexes, &options).map_err(|f| f.to_string())
-        });
-        Ok(plan.as_ref().map_err(Clone::clone).and_then(|plan| {
-            let mut decoder = Decoder::new(plan.clone());
-            decoder.append(body).map_err(|reject| reject.to_string())?;
-            let rows = decoder.finish();
-            let key =
-                key(self.partitioner, plan, &rows, &batch.topic_partition, record, schema.id)?;
-            let json = rows::json(&rows).map_err(|e| e.to_string())?;
-            Ok((json.into_iter().next().unwrap_or_default(), key))
-        }))
-    }
-}
-
-/// The output key of the one row.
-fn key(
-    partitioner: &Partitioner,
-    plan: &Plan,
-    rows: &Rows,
-    topic_partition: &TopicPartition,
+/// Row and key, or why it would be rejected. The outer error: the registry cannot be asked.
+async fn take(
+    decoding: &mut Decoding,
+    client: Option<&Client>,
+    batch: &RecordBatch,
     record: &Record<'_>,
-    schema_id: u32,
-) -> Result<String, String> {
-    let mut bound = partitioner.bind(&plan.schema, true).map_err(|faults| {
-        faults.first().map_or_else(|| "no key".to_owned(), ToString::to_string)
-    })?;
-    let context = Context {
-        topic_partition,
-        record_name: &plan.record_name,
-        offsets: &[record.offset],
-        timestamps: &[record.timestamp],
-        schema_ids: &[schema_id],
-    };
-    let keys = bound.keys(rows, context);
-    match (keys.keys.first(), keys.rejects.first()) {
-        (_, Some((_, reject))) => Err(reject.to_string()),
-        (Some(key), None) => Ok(key.path.clone()),
-        (None, None) => Err("no key".to_owned()),
+) -> Result<Result<(String, String), String>, Fault> {
+    let from = &batch.topic_partition;
+    while let Pushed::Needs(schema) = decoding.push(from, record) {
+        let found = match client {
+            Some(client) => client.by_ref(schema).await,
+            None => return Ok(Err(format!("schema `{schema}`: no registry to ask"))),
+        };
+        decoding.learn(from, schema, found)?;
     }
+    let Decoded { outcomes, batches } = decoding.finish(batch)?;
+    Ok(match outcomes.into_iter().next() {
+        Some(Outcome::Row { batch, key, .. }) => {
+            let row = rows::json(&batches[batch].rows).into_iter().next().unwrap_or_default();
+            Ok((row, key.path.clone()))
+        }
+        Some(Outcome::Reject { code, message }) => Err(format!("{code} {message}")),
+        Some(Outcome::Skipped) => Err("null value (tombstone): left out".to_owned()),
+        None => Err("no row".to_owned()),
+    })
 }

@@ -2,11 +2,13 @@
 //! fits them.
 
 use super::report::{Area, Report, Subject};
-use crate::config::{Pipeline, SubjectNameStrategy};
+use crate::config::{Format, Pipeline, SubjectNameStrategy};
 use crate::decode::Plan;
-use crate::error::Fault;
+use crate::error::{Fault, Reject};
 use crate::partition::Partitioner;
 use crate::pipeline;
+use crate::pipeline::intake::takes;
+use crate::pipeline::row::{KeyPlan, Options, RowPlan, ValuePlan};
 use crate::registry::client::Version;
 use crate::registry::codes::SUBJECT;
 use crate::registry::{Client, Lookup, subject_name};
@@ -48,10 +50,17 @@ pub(super) async fn subjects(
                 continue;
             }
         };
+        let key = match key(client, pipeline, topic, &mut report.topics[index].notes).await {
+            Ok(key) => key,
+            Err(fault) => {
+                report.find(Area::Registry, [fault]);
+                KeyPlan::None
+            }
+        };
         for name in candidates {
             match client.latest(&name).await {
                 Ok(version) => {
-                    let found = columns(pipeline, partitioner, topic, &version, report);
+                    let found = columns(pipeline, partitioner, topic, &version, &key, report);
                     report.topics[index].subjects.extend(found);
                 }
                 Err(Lookup::Unavailable(fault)) => {
@@ -65,6 +74,74 @@ pub(super) async fn subjects(
         }
     }
     true
+}
+
+/// What the latest version of a topic's key subject makes of keys. Keys follow the strategy `topic`.
+async fn key(
+    client: &Client,
+    pipeline: &Pipeline,
+    topic: &str,
+    notes: &mut Vec<String>,
+) -> Result<KeyPlan, Fault> {
+    let Some(format) = pipeline.key.format.filter(|format| format.is_framed()) else {
+        return Ok(KeyPlan::of(pipeline.key.format));
+    };
+    let name = subject_name(SubjectNameStrategy::Topic, topic, Side::Key, None)?;
+    match client.latest(&name).await {
+        Ok(version) => takes(format, &version.schema, "key.format")
+            .map_err(|reject| fault(&reject))
+            .and_then(|()| Plan::compile(&version.schema, &[0], &Options::of(pipeline).of_keys()))
+            .map(KeyPlan::Plan)
+            .map_err(|fault| fault.at(format!("subject {name} version {}", version.version))),
+        Err(Lookup::Unknown(_)) => {
+            notes.push(format!("key: no subject `{name}`, so `_key` is known once a key is read"));
+            Ok(KeyPlan::None)
+        }
+        Err(lookup) => Err(lookup.into_fault()),
+    }
+}
+
+/// Looks up what keys are written with, where values need no registry. False if it cannot be asked.
+pub(super) async fn keys(client: &Client, pipeline: &Pipeline, report: &mut Report) -> bool {
+    for index in 0..report.topics.len() {
+        let topic = report.topics[index].name.clone();
+        if let Err(fault) = key(client, pipeline, &topic, &mut report.topics[index].notes).await {
+            report.find(Area::Registry, [fault]);
+            return false;
+        }
+    }
+    true
+}
+
+/// The columns that the configuration gives every record. False if it gives none that can be used.
+pub(super) fn fixed(pipeline: &Pipeline, partitioner: &Partitioner, report: &mut Report) -> bool {
+    let plan = match pipeline::fixed_columns(pipeline, partitioner) {
+        Ok(Some(plan)) => plan,
+        Ok(None) => {
+            let note =
+                "columns: those of the schema in each record, known once one is read (--sample)";
+            report.topics.iter_mut().for_each(|topic| topic.notes.push(note.to_owned()));
+            return true;
+        }
+        Err(faults) => {
+            report.find(Area::Configuration, faults);
+            return false;
+        }
+    };
+    for topic in &mut report.topics {
+        let fields = plan.schema.fields().iter();
+        let shown = fields.map(|f| {
+            let nullable = if f.is_nullable() { "nullable" } else { "required" };
+            format!("column {} {nullable} {}", f.name(), f.data_type())
+        });
+        topic.notes.extend(shown.chain(plan.notes.iter().map(|note| format!("note: {note}"))));
+    }
+    true
+}
+
+/// What every record would be rejected for, said once.
+fn fault(reject: &Reject) -> Fault {
+    Fault::new(reject.code, reject.message.clone())
 }
 
 /// Why a topic has no subject to look at.
@@ -117,10 +194,19 @@ fn columns(
     partitioner: Option<&Partitioner>,
     topic: &str,
     version: &Version,
+    key: &KeyPlan,
     report: &mut Report,
 ) -> Option<Subject> {
     let place = format!("subject {} version {}", version.subject, version.version);
-    let plan = match Plan::compile(&version.schema, &[0], &pipeline::decode_options(pipeline)) {
+    let options = Options::of(pipeline);
+    let taken = takes(pipeline.value.format, &version.schema, "value.format")
+        .map_err(|reject| fault(&reject));
+    let plan = taken.and_then(|()| Plan::compile(&version.schema, &[0], &options.decode));
+    let plan = plan.and_then(|plan| {
+        let value = ValuePlan { plan, schema: Some(version.schema.clone()) };
+        RowPlan::new(Some(value), key.clone(), &options)
+    });
+    let plan = match plan {
         Ok(plan) => plan,
         Err(fault) => {
             report.find(Area::Registry, [fault.at(place)]);
@@ -128,7 +214,10 @@ fn columns(
         }
     };
     let fields = plan.schema.fields();
-    if let Some(Err(faults)) = partitioner.map(|p| p.bind(&plan.schema, false)) {
+    // A key's columns may come with the first one that is read.
+    let key_comes_later =
+        matches!(key, KeyPlan::None) && pipeline.key.format.is_some_and(Format::is_framed);
+    if let Some(Err(faults)) = partitioner.map(|p| p.bind(&plan.schema, key_comes_later)) {
         let mut names: Vec<&str> =
             fields.iter().take(NAMED_MAX).map(|f| f.name().as_str()).collect();
         if fields.len() > NAMED_MAX {

@@ -37,9 +37,30 @@ pub static SCHEMA: Code = reject(
     "avro schema that names what it does not define",
     "The schema uses a type by a name that neither it nor its references define. Register the missing reference with it.",
 );
+pub static RESOLUTION: Code = reject(
+    "FB0251",
+    "avro schema that cannot be read as the target",
+    "The target asks for what the writer schema does not give: a field without a default, another type, another name. Give the target's field a default, or its type an alias, or leave these records to files of their own.",
+);
+pub static UNREADABLE: Code = reject(
+    "FB0252",
+    "avro value that the target has no place for",
+    "The writer's union or enum has a branch or symbol that the target's has not. Add it to the target, or give the target's enum a default.",
+);
 
 /// Every code of this room; the others it uses are shared ([`crate::decode::codes`]).
 pub static CODES: &[&Code] = &[
-    &TRUNCATED, &TRAILING, &UNION, &SYMBOL, &BOOLEAN, &VARINT, &LENGTH, &BLOCK, &DECIMAL, &UUID,
+    &TRUNCATED,
+    &TRAILING,
+    &UNION,
+    &SYMBOL,
+    &BOOLEAN,
+    &VARINT,
+    &LENGTH,
+    &BLOCK,
+    &DECIMAL,
+    &UUID,
     &SCHEMA,
+    &RESOLUTION,
+    &UNREADABLE,
 ];

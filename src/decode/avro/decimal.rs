@@ -6,7 +6,7 @@ use arrow::datatypes::i256;
 
 /// Digits of the widest decimal that becomes text; wider ones stay bytes, because writing a number of
 /// `n` digits costs `n²`.
-pub(super) const TEXT_PRECISION_MAX: usize = 1_000;
+pub(in crate::decode) const TEXT_PRECISION_MAX: usize = 1_000;
 
 /// The bytes without those that only repeat the sign.
 fn significant(mut bytes: &[u8]) -> &[u8] {
@@ -30,13 +30,13 @@ fn extend<const N: usize>(bytes: &[u8]) -> Option<[u8; N]> {
 }
 
 /// `10^precision` for `precision` to 38: the first magnitude that does not fit.
-pub(super) fn bound_128(precision: usize) -> u128 {
+pub(in crate::decode) fn bound_128(precision: usize) -> u128 {
     10u128.saturating_pow(precision as u32)
 }
 
 /// The integer, if its magnitude is below `bound`.
 #[inline]
-pub(super) fn to_i128(bytes: &[u8], bound: u128) -> Option<i128> {
+pub(in crate::decode) fn to_i128(bytes: &[u8], bound: u128) -> Option<i128> {
     let value = match bytes.len() {
         0 => 0,
         n @ 1..=8 => {
@@ -51,7 +51,7 @@ pub(super) fn to_i128(bytes: &[u8], bound: u128) -> Option<i128> {
 }
 
 /// The integer, if it has at most `precision` digits, `precision` to 76.
-pub(super) fn to_i256(bytes: &[u8], precision: usize) -> Option<i256> {
+pub(in crate::decode) fn to_i256(bytes: &[u8], precision: usize) -> Option<i256> {
     let value = i256::from_be_bytes(extend::<32>(bytes)?);
     let bound = i256::from_i128(10).checked_pow(precision as u32)?;
     (value < bound && value > bound.wrapping_neg()).then_some(value)
@@ -59,7 +59,7 @@ pub(super) fn to_i256(bytes: &[u8], precision: usize) -> Option<i256> {
 
 /// Appends the number as plain text with `scale` digits after the point, as `BigDecimal.toPlainString`
 /// writes it. `None`, and nothing appended, if it has more than `precision` digits.
-pub(super) fn to_text(
+pub(in crate::decode) fn to_text(
     bytes: &[u8],
     precision: usize,
     scale: usize,

@@ -35,6 +35,16 @@ impl Failure {
         Self::new(reject.code, cursor, reject.message.clone())
     }
 
+    /// One level too many.
+    #[cold]
+    pub(super) fn depth(depth_max: u32, cursor: &Cursor) -> Box<Self> {
+        let found = format!(
+            "value nested {} levels deep, at most `limits.depth` of {depth_max} required; raise it if the data is honest",
+            depth_max.saturating_add(1)
+        );
+        Self::new(&shared::DEPTH, cursor, found)
+    }
+
     /// What `bad` says about a value of type `what`.
     #[cold]
     pub(super) fn bad(bad: Bad, what: &str, cursor: &Cursor) -> Box<Self> {
@@ -83,6 +93,13 @@ impl Failure {
         if self.path.len() < PATH_MAX {
             self.path.push(segment.into());
         }
+        self
+    }
+
+    /// The same failure, at another byte: for bytes that stand in for those of the record.
+    #[cold]
+    pub(super) fn from(mut self: Box<Self>, at: usize) -> Box<Self> {
+        self.at = at;
         self
     }
 

@@ -8,6 +8,7 @@ use super::cursor::{Bad, Block, Cursor};
 use super::decimal;
 use super::failure::{Failure, Read};
 use super::leaf::duration;
+use super::onto::Onto;
 use super::shape::Shapes;
 use super::step::{Decimal, DecimalInto, Items, Record, RecordInto, Step, Union, Walked};
 use super::text::Walk;
@@ -25,6 +26,8 @@ pub(super) struct Run<'r> {
     pub(super) meter: &'r mut Meter,
     pub(super) shapes: &'r Shapes,
     pub(super) scratch: &'r mut Vec<u8>,
+    /// The target, where the writer's records are read onto another schema.
+    pub(super) onto: Option<&'r Onto>,
 }
 
 /// Gives `result` its type and place if it failed.
@@ -39,7 +42,7 @@ macro_rules! read {
 
 impl Run<'_> {
     /// Reads one value into row `row` of its builders.
-    fn value(&mut self, step: &Step, row: usize) -> Read<()> {
+    pub(super) fn value(&mut self, step: &Step, row: usize) -> Read<()> {
         match step {
             Step::Null => {}
             Step::Bool(slot) => {
@@ -190,6 +193,7 @@ impl Run<'_> {
                 set.map_err(|full| self.full(full))?;
             }
             Step::Skip(walked) => self.skip(walked)?,
+            Step::Onto(step) => self.onto_step(step, row)?,
             // The others stand in `value`.
             _ => {}
         }
@@ -198,17 +202,23 @@ impl Run<'_> {
 
     #[inline]
     fn record(&mut self, record: &Record, row: usize) -> Read<()> {
-        match record.into {
-            RecordInto::Row => {}
-            RecordInto::Group(slot) => self.columns.groups[slot as usize].set(row),
-            RecordInto::Presence(slot) => self.columns.bools[slot as usize].set(row, true),
-        }
+        self.enter(record.into, row);
         for (i, step) in record.steps.iter().enumerate() {
             if let Err(failure) = self.value(step, row) {
                 return Err(failure.within(&*record.names[i]));
             }
         }
         Ok(())
+    }
+
+    /// The record is there, before its fields are.
+    #[inline]
+    pub(super) fn enter(&mut self, into: RecordInto, row: usize) {
+        match into {
+            RecordInto::Row => {}
+            RecordInto::Group(slot) => self.columns.groups[slot as usize].set(row),
+            RecordInto::Presence(slot) => self.columns.bools[slot as usize].set(row, true),
+        }
     }
 
     fn union(&mut self, union: &Union, row: usize) -> Read<()> {
@@ -317,7 +327,7 @@ impl Run<'_> {
     }
 
     /// Writes the scratch text to its column; `count`: its bytes are not counted yet.
-    fn put_scratch(&mut self, slot: u32, row: usize, count: bool) -> Read<()> {
+    pub(super) fn put_scratch(&mut self, slot: u32, row: usize, count: bool) -> Read<()> {
         if count {
             self.meter.bytes(self.scratch.len()).map_err(|reject| self.limit(&reject))?;
         }
@@ -347,7 +357,7 @@ impl Run<'_> {
     }
 
     #[cold]
-    fn full(&self, full: Full) -> Box<Failure> {
+    pub(super) fn full(&self, full: Full) -> Box<Failure> {
         self.limit(&Box::<Reject>::from(full))
     }
 

@@ -77,16 +77,39 @@ impl std::ops::Index<ShapeId> for Shapes {
     }
 }
 
+/// What a schema says to whoever reads other writers' records by it; the wire knows nothing of it.
+#[derive(Debug, Default)]
+pub(super) struct Declared {
+    /// Aliases and default of each field, by record.
+    pub(super) fields: HashMap<ShapeId, Vec<DeclaredField>>,
+    /// Full names of the aliases of records, enums and fixeds.
+    pub(super) aliases: HashMap<ShapeId, Vec<String>>,
+    /// The symbol that stands for those an enum does not have.
+    pub(super) symbols: HashMap<ShapeId, String>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct DeclaredField {
+    pub(super) aliases: Vec<String>,
+    pub(super) default: Option<serde_json::Value>,
+}
+
 impl Shapes {
     /// Follows every reference of `schema`.
     ///
     /// Error: [`codes::SCHEMA`], a reference to a name that is not defined.
     pub(super) fn new(schema: &Schema) -> Result<Self, Box<Fault>> {
+        Self::with_declared(schema).map(|(shapes, _)| shapes)
+    }
+
+    /// The same, with what matters to a reader of other schemas.
+    pub(super) fn with_declared(schema: &Schema) -> Result<(Self, Declared), Box<Fault>> {
         let mut builder = Builder::default();
         builder.collect(schema);
         let root = builder.shape(schema)?;
         let empty = empty_shapes(&builder.all);
-        Ok(Self { all: builder.all, names: builder.names, empty, root, notes: builder.notes })
+        let Builder { all, names, notes, declared, .. } = builder;
+        Ok((Self { all, names, empty, root, notes }, declared))
     }
 
     /// Full name of a named type.
@@ -114,6 +137,7 @@ struct Builder<'s> {
     names: Vec<Option<String>>,
     done: HashMap<String, ShapeId>,
     notes: Vec<String>,
+    declared: Declared,
 }
 
 impl<'s> Builder<'s> {
@@ -211,11 +235,39 @@ impl<'s> Builder<'s> {
                     fields.push((field.name.clone(), self.shape(&field.schema)?));
                 }
                 self.all[id] = Shape::Record { fields };
+                self.declare(id, schema);
                 return Ok(id);
             }
             Schema::Ref { name } => return self.reference(name),
         };
-        Ok(self.push(shape, name))
+        let id = self.push(shape, name);
+        if name.is_some() {
+            self.declare(id, schema);
+        }
+        Ok(id)
+    }
+
+    /// Keeps aliases and defaults of a named type.
+    fn declare(&mut self, id: ShapeId, schema: &Schema) {
+        if let Some(aliases) = schema.aliases().filter(|aliases| !aliases.is_empty()) {
+            let names = aliases.iter().map(|alias| alias.fullname(None)).collect();
+            self.declared.aliases.insert(id, names);
+        }
+        match schema {
+            Schema::Record(record) => {
+                let fields = record.fields.iter().map(|field| DeclaredField {
+                    aliases: field.aliases.clone(),
+                    default: field.default.clone(),
+                });
+                self.declared.fields.insert(id, fields.collect());
+            }
+            Schema::Enum(e) => {
+                if let Some(symbol) = &e.default {
+                    self.declared.symbols.insert(id, symbol.clone());
+                }
+            }
+            _ => {}
+        }
     }
 
     fn reference(&mut self, name: &Name) -> Result<ShapeId, Box<Fault>> {

@@ -3,10 +3,11 @@
 //! Slots are indexes into the builders of [`crate::decode::columns::Columns`] that hold the type. Steps
 //! of the usual types are small, so that those of a record lie side by side; the others are boxed.
 
+use super::onto::OntoStep;
 use super::shape::ShapeId;
 
 /// What to read next, and the builder it goes to.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Step {
     /// Takes no bytes, writes nothing.
     Null,
@@ -67,10 +68,12 @@ pub(super) enum Step {
     Raw(Box<Walked>),
     /// Nothing is kept of the value.
     Skip(Box<Walked>),
+    /// What only reading onto another schema needs.
+    Onto(Box<OntoStep>),
 }
 
 /// A value that is walked by its shape.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Walked {
     /// The text or bytes it becomes; unused where it is skipped.
     pub(super) slot: u32,
@@ -79,20 +82,20 @@ pub(super) struct Walked {
     pub(super) depth: u32,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct WalkedUnion {
     pub(super) null: Option<u32>,
     pub(super) branches: u32,
     pub(super) walked: Walked,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Enum {
     pub(super) slot: u32,
     pub(super) symbols: Box<[Box<str>]>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Decimal {
     pub(super) slot: u32,
     pub(super) into: DecimalInto,
@@ -102,14 +105,14 @@ pub(super) struct Decimal {
     pub(super) scale: usize,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum DecimalInto {
     I128 { bound: u128 },
     I256,
     Text,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Duration {
     pub(super) group: u32,
     pub(super) parts: [u32; 3],
@@ -117,14 +120,14 @@ pub(super) struct Duration {
     pub(super) native: bool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Record {
     pub(super) into: RecordInto,
     pub(super) steps: Box<[Step]>,
     pub(super) names: Box<[Box<str>]>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) enum RecordInto {
     /// The top level: its columns are the row.
     Row,
@@ -133,7 +136,7 @@ pub(super) enum RecordInto {
     Presence(u32),
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Union {
     pub(super) group: u32,
     pub(super) null: Option<u32>,
@@ -141,7 +144,7 @@ pub(super) struct Union {
     pub(super) names: Box<[Box<str>]>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Items {
     pub(super) list: u32,
     /// Builder of the keys, for maps.

@@ -9,7 +9,6 @@ use super::cursor::{Bad, Block, Cursor};
 use super::failure::{Failure, Read};
 use super::leaf::{skip_leaf, write_leaf, write_text};
 use super::shape::{Shape, ShapeId, Shapes, base_name};
-use crate::decode::codes as shared;
 use crate::decode::columns::Meter;
 
 /// Map entries up to which duplicate keys are looked for pair by pair.
@@ -57,11 +56,7 @@ impl<'w> Walk<'w> {
         out: &mut Vec<u8>,
     ) -> Read<()> {
         let Some(depth_left) = self.depth_left.checked_sub(1) else {
-            return Err(Failure::new(
-                &shared::DEPTH,
-                cursor,
-                "value nested deeper than `limits.depth`, at most that required; raise it if the data is honest",
-            ));
+            return Err(Failure::depth(self.meter.depth_max(), cursor));
         };
         self.depth_left = depth_left;
         let shapes = self.shapes;
@@ -116,14 +111,18 @@ impl<'w> Walk<'w> {
             .branch(branches.len() as u32)
             .map_err(|bad| Failure::bad(bad, "union", cursor))?;
         let (name, branch) = &branches[index as usize];
-        if !TEXT || self.shapes[*branch] == Shape::Null || is_plain(self.shapes, branches) {
+        if self.shapes[*branch] == Shape::Null || is_plain(self.shapes, branches) {
             return self.value::<TEXT>(*branch, cursor, out);
         }
-        out.push(b'{');
-        write_text(name, out);
-        out.push(b':');
+        if TEXT {
+            out.push(b'{');
+            write_text(name, out);
+            out.push(b':');
+        }
         self.value::<TEXT>(*branch, cursor, out).map_err(|e| e.within(name))?;
-        out.push(b'}');
+        if TEXT {
+            out.push(b'}');
+        }
         Ok(())
     }
 
@@ -216,7 +215,7 @@ impl<'w> Walk<'w> {
 }
 
 /// Keeps the last entry of each key, in place.
-fn drop_replaced(entries: &[(&str, usize)], first: usize, out: &mut Vec<u8>) {
+pub(super) fn drop_replaced(entries: &[(&str, usize)], first: usize, out: &mut Vec<u8>) {
     let keep = match last_of_each(entries.iter().map(|(key, _)| *key)) {
         None => return,
         Some(keep) => keep,

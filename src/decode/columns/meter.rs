@@ -4,7 +4,7 @@ use crate::config::Limits;
 use crate::decode::codes;
 use crate::error::Reject;
 
-/// A decoded record may always take this many times its own size.
+/// A decoded record may take this many times its own size, below `decoded_bytes_max`.
 const GROWTH: usize = 64;
 
 /// Counts nodes and bytes of the record in progress against [`Limits`], and bytes of the batch.
@@ -23,14 +23,26 @@ impl Meter {
         Self { limits, nodes_left: 0, bytes_left: 0, bytes_start: 0, batch_bytes: 0 }
     }
 
+    /// Levels that a record may nest.
+    pub fn depth_max(&self) -> u32 {
+        self.limits.depth
+    }
+
     /// Starts a record of `len` bytes whose row takes `width` bytes ([`super::Shape::width`]). The
     /// record's own bytes are counted here, so strings that are copied once need no [`Meter::bytes`].
     #[inline]
     pub fn start(&mut self, len: usize, width: usize) -> Result<(), Box<Reject>> {
         self.nodes_left = self.limits.nodes;
-        self.bytes_start = self.limits.decoded_bytes.max(len.saturating_mul(GROWTH));
+        let most = self.limits.decoded_bytes.max(len.saturating_mul(GROWTH));
+        self.bytes_start = most.min(self.limits.decoded_bytes_max);
         self.bytes_left = self.bytes_start;
         self.bytes(len.saturating_add(width))
+    }
+
+    /// Starts the same record again.
+    pub fn again(&mut self) {
+        self.nodes_left = self.limits.nodes;
+        self.bytes_left = self.bytes_start;
     }
 
     /// Counts one list element, map entry or sub-message that takes `width` bytes

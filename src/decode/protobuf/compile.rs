@@ -2,21 +2,23 @@
 
 mod known;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
+use parquet::arrow::PARQUET_FIELD_ID_META_KEY;
 use prost_reflect::{EnumDescriptor, Kind as Type, MessageDescriptor};
 
 pub use known::is_wrapper;
 
 use super::json;
-use super::plan::{DecimalType, EnumNames, Kind, NONE, Op, Program, Table};
+use super::plan::{DecimalType, EnumNames, Kept, Kind, NONE, Op, Program, Table};
 use super::source::{Source, enum_default, enum_names};
-use crate::config::{Enums, Presence, Recursion, Unsigned};
+use crate::config::{Enums, FieldIds, Presence, Recursion, TimestampUnit, UnknownFields, Unsigned};
 use crate::decode::codes;
 use crate::decode::columns::{COLUMNS_MAX, Column, Layout, Leaf, Slot};
 use crate::decode::readers::{DEFAULT, FIELD_NUMBER, Readers, join};
 use crate::decode::{Compiled, Options};
 use crate::error::Fault;
+use crate::registry::compile::Facts;
 
 /// Most fields looked at for one plan.
 const WALKED_MAX: usize = 4 * COLUMNS_MAX;
@@ -25,9 +27,14 @@ const WALKED_MAX: usize = 4 * COLUMNS_MAX;
 type Made = (Column, Op);
 
 /// Compiles one message and all it holds.
-pub fn compile(message: &MessageDescriptor, options: &Options) -> Result<Compiled<Program>, Fault> {
+pub fn compile(
+    message: &MessageDescriptor,
+    facts: &Facts,
+    options: &Options,
+) -> Result<Compiled<Program>, Fault> {
     let mut compiler = Compiler {
         options,
+        facts,
         readers: Readers::new(&options.readers),
         record_name: message.full_name().to_owned(),
         layout: Layout::default(),
@@ -38,12 +45,20 @@ pub fn compile(message: &MessageDescriptor, options: &Options) -> Result<Compile
         members: Vec::new(),
         oneofs: 0,
         json: json::Types::default(),
-        pending: 0,
+        pending: Vec::new(),
         notes: Vec::new(),
         walked: 0,
+        unit: options.value.timestamps,
+        binary: options.value.binary.iter().cloned().collect(),
+        met: BTreeSet::new(),
         stack: Vec::new(),
     };
-    let (columns, root) = compiler.message(message, "")?;
+    let (mut columns, root) = compiler.message(message, "")?;
+    let kept = match options.value.unknown_fields {
+        UnknownFields::Keep if !columns.is_empty() => Some(compiler.keep_unknown(&mut columns)),
+        _ => None,
+    };
+    compiler.note_unused_paths();
     let shape = compiler.layout.finish(message.full_name(), columns)?;
     let program = Program {
         record_name: compiler.record_name.clone(),
@@ -57,12 +72,15 @@ pub fn compile(message: &MessageDescriptor, options: &Options) -> Result<Compile
         pending: compiler.pending,
         depth: options.limits.depth,
         truncate: options.value.truncate_timestamps,
+        unit: compiler.unit,
+        kept,
     };
     Ok(Compiled { shape, record_name: compiler.record_name, notes: compiler.notes, program })
 }
 
 struct Compiler<'a> {
     options: &'a Options,
+    facts: &'a Facts,
     readers: Readers,
     record_name: String,
     layout: Layout,
@@ -73,9 +91,13 @@ struct Compiler<'a> {
     members: Vec<Column>,
     oneofs: u32,
     json: json::Types,
-    pending: u32,
+    pending: Vec<String>,
     notes: Vec<String>,
     walked: usize,
+    unit: TimestampUnit,
+    /// Paths of string fields to keep as bytes, and those of them that there are.
+    binary: BTreeSet<String>,
+    met: BTreeSet<String>,
     /// Full names of the messages around the one at hand.
     stack: Vec<String>,
 }
@@ -88,7 +110,17 @@ impl Compiler<'_> {
         path: &str,
     ) -> Result<(Vec<Column>, u32), Fault> {
         self.stack.push(message.full_name().to_owned());
-        let sources = Source::all(message);
+        let mut sources = Source::all(message, self.facts);
+        let options = message.descriptor_proto().options.as_ref();
+        if options.is_some_and(|options| options.message_set_wire_format()) {
+            // Its extensions stand on the wire in groups that say their number.
+            sources.clear();
+            let name = message.full_name();
+            let place = if path.is_empty() { "the record" } else { path };
+            self.notes.push(format!(
+                "{place}: `{name}` is a message set, its contents are unknown fields"
+            ));
+        }
         let names: Vec<&str> = sources.iter().map(|source| source.name.as_str()).collect();
         let names = self.readers.names(path, &names, &mut self.notes);
         let first_oneof = self.oneofs;
@@ -100,7 +132,10 @@ impl Compiler<'_> {
             self.walk()?;
             match self.field(source, name, path)? {
                 Some((column, mut op)) => {
-                    let column = column.with(FIELD_NUMBER, source.number.to_string());
+                    let mut column = column.with(FIELD_NUMBER, source.number.to_string());
+                    if self.options.value.field_ids == FieldIds::Source {
+                        column = column.with(PARQUET_FIELD_ID_META_KEY, source.number.to_string());
+                    }
                     if let Some(oneof) = source.oneof {
                         op.oneof = first_oneof + oneof as u32;
                         op.member = self.members.len() as u32;
@@ -116,7 +151,32 @@ impl Compiler<'_> {
             }
         }
         self.stack.pop();
-        Ok((columns, self.table(ops)))
+        Ok((columns, self.table(path, ops)))
+    }
+
+    /// The column of unknown fields, under a name that is free.
+    fn keep_unknown(&mut self, columns: &mut Vec<Column>) -> Kept {
+        let mut name = "_unknown".to_owned();
+        while columns.iter().any(|column| column.name() == name) {
+            name.push('_');
+        }
+        let path = self.layout.leaf("path", Leaf::Utf8, false);
+        let bytes = self.layout.leaf("bytes", Leaf::Binary, false);
+        let slots = (path.slot().index(), bytes.slot().index());
+        let item = self.layout.group("element", false, vec![path, bytes]);
+        let (group, width) = (item.slot().index(), item.width());
+        let list = self.layout.list(&name, false, item);
+        let kept = Kept { list: list.slot().index(), group, path: slots.0, bytes: slots.1, width };
+        columns.push(list);
+        kept
+    }
+
+    fn note_unused_paths(&mut self) {
+        let missing = self.binary.difference(&self.met);
+        self.notes.extend(
+            missing
+                .map(|path| format!("{path}: `value.binary` names it, no string field is there")),
+        );
     }
 
     /// Counts one field. Where recursive fields are dropped, types that hold each other make walks far
@@ -135,8 +195,8 @@ impl Compiler<'_> {
         ))
     }
 
-    fn table(&mut self, ops: Vec<(String, Op)>) -> u32 {
-        self.tables.push(Table::new(ops));
+    fn table(&mut self, path: &str, ops: Vec<(String, Op)>) -> u32 {
+        self.tables.push(Table::new(path, ops));
         self.tables.len() as u32 - 1
     }
 
@@ -176,15 +236,16 @@ impl Compiler<'_> {
     fn map(&mut self, source: &Source, name: &str, path: &str) -> Result<Option<Made>, Fault> {
         let Type::Message(entry) = &source.kind else { return Ok(None) };
         let (key, value) = (entry.map_entry_key_field(), entry.map_entry_value_field());
-        let (key, value) = (Source::field(&key), Source::field(&value));
+        let (key, value) = (Source::field(&key, self.facts), Source::field(&value, self.facts));
         let Some((key, key_op)) = self.value(&key, "key", false, &join(path, "key"))? else {
             return Ok(None);
         };
         // An entry without a value has the default of its type; a date has none.
         let nullable =
             matches!(&value.kind, Type::Message(m) if known::has_no_default(m.full_name()));
-        let path = join(path, "value");
-        let Some((value, value_op)) = self.value(&value, "value", nullable, &path)? else {
+        let Some((value, value_op)) =
+            self.value(&value, "value", nullable, &join(path, "value"))?
+        else {
             return Ok(None);
         };
         let width = key.width().saturating_add(value.width());
@@ -192,7 +253,7 @@ impl Compiler<'_> {
         let column = self.layout.map(name, false, key, value);
         let mut op = op(source.number << 3 | super::wire::LEN, Kind::Map, column.slot().index());
         op.list = column.slot().index();
-        op.aux = self.table(ops);
+        op.aux = self.table(path, ops);
         op.width = width;
         Ok(Some((column, op)))
     }
@@ -209,6 +270,13 @@ impl Compiler<'_> {
             Type::Message(message) => self.sub_message(source, message, name, nullable, path),
             Type::Enum(descriptor) => {
                 Ok(Some(self.enumeration(source, descriptor, name, nullable)))
+            }
+            Type::String if self.binary.contains(path) => {
+                self.met.insert(path.to_owned());
+                let column = self.layout.leaf(name, Leaf::Binary, nullable);
+                let tag = source.number << 3 | Kind::Bytes.wire();
+                let op = op(tag, Kind::Bytes, column.slot().index());
+                Ok(Some((column, op)))
             }
             kind => {
                 let (leaf, kind) = scalar(kind, self.options.value.unsigned);
@@ -304,7 +372,7 @@ impl Compiler<'_> {
         self.notes.push(format!("{path}: as {what}, `{}` is recursive", message.full_name()));
         let column = self.layout.leaf(name, leaf, nullable);
         match leaf {
-            Leaf::Json => Some(self.json(source, message, column, nullable, kind)),
+            Leaf::Json => Some(self.json(source, message, column, nullable, kind, path)),
             _ => {
                 let op = op(source.number << 3 | kind.wire(), kind, column.slot().index());
                 Some((column, op))
@@ -319,11 +387,12 @@ impl Compiler<'_> {
         column: Column,
         nullable: bool,
         kind: Kind,
+        path: &str,
     ) -> Made {
         let mut op = op(source.number << 3 | kind.wire(), kind, column.slot().index());
-        op.aux = self.json.add(message);
-        op.pending = self.pending;
-        self.pending += 1;
+        op.aux = self.json.add(message, self.facts);
+        op.pending = self.pending.len() as u32;
+        self.pending.push(path.to_owned());
         let empty = json::empty(message.full_name());
         (if nullable { column } else { column.with_default(empty) }, op)
     }

@@ -16,6 +16,7 @@ use prost_reflect::{Kind as Type, MessageDescriptor};
 use super::plan::EnumNames;
 use super::source::{Source, enum_names};
 use super::wire;
+use crate::registry::compile::Facts;
 use write::string;
 
 /// JSON text of an empty message.
@@ -113,7 +114,7 @@ impl Scalar {
 
 impl Types {
     /// Index of a message, compiled with all it holds if it is new.
-    pub fn add(&mut self, message: &MessageDescriptor) -> u32 {
+    pub fn add(&mut self, message: &MessageDescriptor, facts: &Facts) -> u32 {
         if let Some(&id) = self.ids.get(message.full_name()) {
             return id;
         }
@@ -123,7 +124,7 @@ impl Types {
         while let Some(message) = todo.pop() {
             let id = self.ids[message.full_name()] as usize;
             let mut fields: Vec<Field> =
-                Source::all(&message).iter().map(|s| self.field(s, &mut todo)).collect();
+                Source::all(&message, facts).iter().map(|s| self.field(s, &mut todo)).collect();
             fields.sort_by_key(|field| field.number);
             self.messages[id].fields = fields;
         }

@@ -1,9 +1,9 @@
 //! Protobuf bodies → columns.
 //!
-//! Owns: what each type of proto2 and proto3 becomes, and the loop that fills the columns from the wire.
+//! Owns: what each type of proto2, proto3 and editions becomes, and the loop that fills the columns from the wire.
 //! Does not own: framing and message indexes (`wire`), schema text (`registry`).
 //! Bounded by: depth, nodes and bytes per record, on known and on unknown fields; 10,000 columns per plan.
-//! Absent: trees of values; the unknown fields themselves (they are counted and left out); message sets.
+//! Absent: trees of values; message sets; unknown fields of messages that become one value (they are counted).
 //!
 //! # What becomes what
 //!
@@ -13,10 +13,11 @@
 //! says whether they are there. Repeated: lists of non-null elements, packed or not. Maps: the last of equal
 //! keys. A oneof: its members as nullable columns, of which the last one set is not null. proto3 scalars
 //! without presence: non-null with default; proto2 fields, `required` ones too: nullable.
-//! `Timestamp`: microseconds, UTC. `Duration`: Int64 microseconds. Wrappers: nullable scalars. `Struct`, `Value`,
-//! `ListValue`: JSON text. `FieldMask`: a list of text. `google.type.Date`, `TimeOfDay`: date, time.
+//! `Timestamp`: microseconds, UTC, or milliseconds or nanoseconds by option. `Duration`: Int64 microseconds.
+//! Wrappers: nullable scalars. `Struct`, `Value`, `ListValue`: JSON text. `FieldMask`: a list of text. `google.type.Date`, `TimeOfDay`: date, time.
 //! `confluent.type.Decimal`: decimal by `confluent.field_meta`, else text. A message inside itself: JSON text.
-//! Any other well-known type is the struct that it declares.
+//! Any other well-known type is the struct that it declares. Extensions that the schema knows: `[full.name]`.
+//! Unknown fields: counted, and kept in `_unknown` by option; what a message set holds is unknown, and a note says so.
 
 mod compile;
 mod json;
@@ -28,6 +29,7 @@ mod wire;
 
 use super::{Compiled, Options};
 use crate::error::Fault;
+use crate::registry::ProtobufFile;
 
 pub use plan::Program;
 pub use run::State;
@@ -36,9 +38,11 @@ pub use run::State;
 ///
 /// Errors: [`crate::wire::INDEXES`], [`super::codes::NO_COLUMNS`], [`super::codes::TOO_WIDE`].
 pub fn compile(
-    file: &prost_reflect::FileDescriptor,
+    file: &ProtobufFile,
     indexes: &[u32],
     options: &Options,
 ) -> Result<Compiled<Program>, Fault> {
-    compile::compile(&source::message(file, indexes)?, options)
+    let mut compiled = compile::compile(&source::message(file, indexes)?, &file.facts, options)?;
+    compiled.notes.extend(file.forgiven.iter().map(|line| format!("schema: {line}")));
+    Ok(compiled)
 }

@@ -1,8 +1,11 @@
 //! The compiled form of a message: flat tables that the run walks.
 
+use arrow::datatypes::Schema;
+
 use crate::decode::columns::{Column, Slot};
 
 use super::json;
+use crate::config::TimestampUnit;
 
 /// No list, no oneof, no sub-table.
 pub const NONE: u32 = u32::MAX;
@@ -19,11 +22,32 @@ pub struct Program {
     pub(super) members: Vec<Column>,
     pub(super) oneofs: u32,
     pub(super) json: json::Types,
-    /// Number of columns that keep their raw bytes while their row may still grow (JSON).
-    pub(super) pending: u32,
+    /// Paths of the columns that keep their raw bytes while their row may still grow (JSON).
+    pub(super) pending: Vec<String>,
     pub(super) depth: u32,
-    /// Timestamps and durations finer than a microsecond are cut, not rejected.
+    /// Timestamps and durations finer than their column are cut, not rejected.
     pub(super) truncate: bool,
+    /// Unit of timestamps.
+    pub(super) unit: TimestampUnit,
+    /// Where unknown fields go, if they are kept.
+    pub(super) kept: Option<Kept>,
+}
+
+impl Program {
+    /// The column of kept unknown fields: the last one.
+    pub fn unknown_column(&self, columns: &Schema) -> Option<usize> {
+        self.kept.and_then(|_| columns.fields().len().checked_sub(1))
+    }
+}
+
+/// The list of unknown fields: slots of its builders, and what one item takes.
+#[derive(Debug, Clone, Copy)]
+pub struct Kept {
+    pub list: u32,
+    pub group: u32,
+    pub path: u32,
+    pub bytes: u32,
+    pub width: u32,
 }
 
 /// One message where it stands in the tree of columns.
@@ -32,6 +56,8 @@ pub struct Table {
     /// By rising field number: encoders write so, and the run looks at the next one first.
     pub ops: Vec<Op>,
     pub names: Vec<String>,
+    /// Where the message stands: `device.os`; empty at the top.
+    pub path: String,
     /// Index into `ops` by field number, or [`NONE`].
     pub dense: Vec<u32>,
     /// The same for numbers past `dense`, sorted.
@@ -43,10 +69,10 @@ pub const DENSE: u32 = 512;
 
 impl Table {
     /// A table of these fields; of equal numbers the first stays.
-    pub fn new(mut fields: Vec<(String, Op)>) -> Self {
+    pub fn new(path: &str, mut fields: Vec<(String, Op)>) -> Self {
         fields.sort_by_key(|(_, op)| op.number);
         fields.dedup_by_key(|(_, op)| op.number);
-        let mut table = Table::default();
+        let mut table = Table { path: path.to_owned(), ..Table::default() };
         for (index, (name, mut op)) in fields.into_iter().enumerate() {
             let index = index as u32;
             if op.number < DENSE {

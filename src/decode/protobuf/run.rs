@@ -1,12 +1,14 @@
 //! The hot loop: wire bytes → builders, one record at a time, no tree in between.
 
+mod parts;
 mod pending;
 
+use parts::Part;
 use pending::Pending;
 
-use super::plan::{Kind, NONE, Op, Program, Table};
+use super::plan::{Kept, Kind, NONE, Op, Program, Table};
 use super::special;
-use super::wire::{self, Failure, Outcome};
+use super::wire::{self, Outcome};
 use crate::decode::columns::{Columns, Meter, Slot};
 use crate::error::Reject;
 
@@ -19,7 +21,9 @@ pub struct State {
     /// By oneof: the row that it was last set in, and the member.
     oneofs: Vec<(usize, u32)>,
     pending: Vec<Pending>,
-    /// Some [`Pending`] is dirty.
+    /// Dates and times that are none yet.
+    parts: Vec<Part>,
+    /// Some [`Pending`] is dirty, or there are parts.
     dirty: bool,
     unknown: u64,
     /// Where text is made before it goes into a column.
@@ -30,7 +34,8 @@ impl State {
     pub fn new(program: &Program) -> Self {
         Self {
             oneofs: vec![(usize::MAX, NONE); program.oneofs as usize],
-            pending: vec![Pending::default(); program.pending as usize],
+            pending: vec![Pending::default(); program.pending.len()],
+            parts: Vec::new(),
             dirty: false,
             unknown: 0,
             scratch: Vec::new(),
@@ -61,17 +66,25 @@ impl Program {
     ) -> Result<(), Box<Reject>> {
         let row = columns.rows();
         let unknown = state.unknown;
-        let mut run = Run { program: self, columns, meter, state };
+        let mut run = Run { program: self, columns, meter, state, strict: false };
         let mut rest = body;
         let table = &self.tables[self.root as usize];
         let mut outcome = run.message(table, &mut rest, 0, row, self.depth);
         if outcome.is_ok() && run.state.dirty {
             outcome = run.settle();
+            if outcome.is_ok() && run.finish_parts().is_err() {
+                // Once more, to stop at the first part that is no value: there the place is known.
+                run.columns.rollback();
+                run.meter.again();
+                run.state.unknown = unknown;
+                run.strict = true;
+                outcome = run.message(table, &mut &*body, 0, row, self.depth);
+            }
         }
         outcome.map_err(|failure| {
             state.unknown = unknown;
             state.forget();
-            failure.into_reject(&self.record_name)
+            failure.into_reject(&self.record_name, body)
         })
     }
 }
@@ -80,6 +93,7 @@ impl State {
     #[cold]
     fn forget(&mut self) {
         self.dirty = false;
+        self.parts.clear();
         self.pending.iter_mut().for_each(|pending| pending.dirty = false);
     }
 }
@@ -89,13 +103,8 @@ pub(super) struct Run<'a> {
     pub columns: &'a mut Columns,
     pub meter: &'a mut Meter,
     pub state: &'a mut State,
-}
-
-#[cold]
-#[inline(never)]
-fn inside(mut failure: Box<Failure>, name: &str) -> Box<Failure> {
-    failure.path.push(name.to_owned());
-    failure
+    /// A date that is none fails at once.
+    strict: bool,
 }
 
 impl Run<'_> {
@@ -111,7 +120,11 @@ impl Run<'_> {
     ) -> Outcome<()> {
         let mut next = 0usize;
         while !buf.is_empty() {
-            let tag = wire::tag(buf)?;
+            let place = buf.as_ptr();
+            let tag = match wire::tag(buf) {
+                Ok(tag) => tag,
+                Err(failure) => return Err(failure.at(place)),
+            };
             let index = match table.ops.get(next) {
                 Some(op) if op.tag == tag => next,
                 _ => match table.ops.get(next + 1) {
@@ -120,7 +133,9 @@ impl Run<'_> {
                     _ => match table.find(tag >> 3) {
                         Some(index) => index,
                         None => {
-                            self.unknown(buf, tag, depth)?;
+                            if let Err(failure) = self.unknown(table, buf, tag, depth) {
+                                return Err(failure.inside(&format!("#{}", tag >> 3), place));
+                            }
                             continue;
                         }
                     },
@@ -131,14 +146,15 @@ impl Run<'_> {
             let done = if op.tag == tag {
                 self.field(op, buf, row, depth)
             } else {
-                self.other_wire(op, tag, buf, row, depth)
+                self.other_wire(table, op, tag, buf, row, depth)
             };
             if let Err(failure) = done {
-                return Err(inside(failure, &table.names[index]));
+                return Err(failure.inside(&table.names[index], place));
             }
         }
         if end != 0 {
-            return Err(wire::malformed("a group without its end tag, one required"));
+            let failure = wire::malformed("a group without its end tag, one required");
+            return Err(failure.at(buf.as_ptr()));
         }
         Ok(())
     }
@@ -165,6 +181,7 @@ impl Run<'_> {
     #[inline(never)]
     fn other_wire(
         &mut self,
+        table: &Table,
         op: &Op,
         tag: u32,
         buf: &mut &[u8],
@@ -184,13 +201,38 @@ impl Run<'_> {
         if op.kind == Kind::Dropped {
             return wire::skip(buf, tag, depth, self.program.depth);
         }
-        self.unknown(buf, tag, depth)
+        self.unknown(table, buf, tag, depth)
     }
 
     #[inline(never)]
-    pub(super) fn unknown(&mut self, buf: &mut &[u8], tag: u32, depth: u32) -> Outcome<()> {
+    fn unknown(&mut self, table: &Table, buf: &mut &[u8], tag: u32, depth: u32) -> Outcome<()> {
+        let before = *buf;
+        self.count_unknown(buf, tag, depth)?;
+        match &self.program.kept {
+            Some(kept) => self.keep(kept, &table.path, tag, &before[..before.len() - buf.len()]),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn count_unknown(&mut self, buf: &mut &[u8], tag: u32, depth: u32) -> Outcome<()> {
         self.state.unknown += 1;
         wire::skip(buf, tag, depth, self.program.depth)
+    }
+
+    /// Writes an unknown field as it came, its tag before it, to the list of the row.
+    #[cold]
+    fn keep(&mut self, kept: &Kept, path: &str, tag: u32, value: &[u8]) -> Outcome<()> {
+        self.meter.node(kept.width)?;
+        self.meter.bytes(path.len())?;
+        let row = self.columns.rows();
+        let item = self.columns.lists[kept.list as usize].push(row)?;
+        self.columns.groups[kept.group as usize].set(item);
+        self.columns.texts[kept.path as usize].set(item, path.as_bytes())?;
+        let scratch = &mut self.state.scratch;
+        scratch.clear();
+        prost::encoding::encode_varint(u64::from(tag), scratch);
+        scratch.extend_from_slice(value);
+        Ok(self.columns.texts[kept.bytes as usize].set(item, scratch)?)
     }
 
     /// A member of a oneof came: the one set before, if another, is not there any more.
@@ -204,6 +246,9 @@ impl Run<'_> {
             // A cut looks at every column below: two members that come by turns must not be free.
             self.meter.node(loser.width())?;
             self.columns.cut(loser, row);
+            if !self.state.parts.is_empty() {
+                self.forget_lost_parts();
+            }
         }
         Ok(())
     }

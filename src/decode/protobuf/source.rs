@@ -1,12 +1,13 @@
 //! What the compiler asks of descriptors: fields and extensions alike, message paths, Confluent's meta.
 
 use prost_reflect::{
-    EnumDescriptor, ExtensionDescriptor, FieldDescriptor, FileDescriptor, Kind, MapKey,
-    MessageDescriptor, Value,
+    EnumDescriptor, ExtensionDescriptor, FieldDescriptor, Kind, MapKey, MessageDescriptor, Value,
 };
 
 use super::plan::EnumNames;
 use crate::error::Fault;
+use crate::registry::compile::Facts;
+use crate::registry::{ProtobufFile, message as declared};
 use crate::wire::INDEXES;
 
 /// A field or an extension.
@@ -30,7 +31,7 @@ pub struct Source {
 }
 
 impl Source {
-    pub fn field(field: &FieldDescriptor) -> Self {
+    pub fn field(field: &FieldDescriptor, facts: &Facts) -> Self {
         let proto = field.field_descriptor_proto();
         let oneof = field.containing_oneof().filter(|oneof| !oneof.is_synthetic());
         let position = |name: &str| {
@@ -44,7 +45,7 @@ impl Source {
             map: field.is_map(),
             packed: field.is_packed(),
             group: field.is_group(),
-            presence: field.supports_presence(),
+            presence: field.supports_presence() && !facts.implicit.contains(field.full_name()),
             oneof: oneof.and_then(|oneof| position(oneof.name())),
             default: proto.default_value.clone(),
             decimal: decimal_meta(field),
@@ -69,11 +70,11 @@ impl Source {
 
     /// Fields of a message in the order of declaration, then the extensions that its pool knows, by
     /// number.
-    pub fn all(message: &MessageDescriptor) -> Vec<Self> {
+    pub fn all(message: &MessageDescriptor, facts: &Facts) -> Vec<Self> {
         let declared = message.descriptor_proto().field.iter();
         let mut all: Vec<Self> = declared
             .filter_map(|field| message.get_field(u32::try_from(field.number?).ok()?))
-            .map(|field| Self::field(&field))
+            .map(|field| Self::field(&field, facts))
             .collect();
         let mut extensions: Vec<Self> =
             message.extensions().map(|extension| Self::extension(&extension)).collect();
@@ -111,46 +112,30 @@ fn decimal_meta(field: &FieldDescriptor) -> Option<(i64, i64)> {
 /// maps and messages of groups, which nobody declared, do not count.
 ///
 /// Error: [`INDEXES`].
-pub fn message(file: &FileDescriptor, indexes: &[u32]) -> Result<MessageDescriptor, Fault> {
-    let refuse = |level: usize, has: usize| {
-        let place = match level {
-            0 => format!("`{}` has {has} messages", file.name()),
-            _ => format!("the message at {:?} has {has} nested messages", &indexes[..level]),
-        };
-        Fault::new(
-            &INDEXES,
-            format!(
-                "message indexes `{indexes:?}`: {place}, indexes of declared messages required; the record was written with another schema"
-            ),
-        )
-    };
+pub fn message(file: &ProtobufFile, indexes: &[u32]) -> Result<MessageDescriptor, Fault> {
     let mut found: Option<MessageDescriptor> = None;
     for (level, &index) in indexes.iter().enumerate() {
-        let declared: Vec<MessageDescriptor> = match &found {
-            None => {
-                let groups = group_names(file.extensions().map(|e| (e.is_group(), e.kind())));
-                let all = file.messages();
-                all.filter(|m| !groups.iter().any(|g| g == m.full_name())).collect()
-            }
-            Some(parent) => {
-                let fields = parent.fields().map(|f| (f.is_group(), f.kind()));
-                let extensions = parent.child_extensions().map(|e| (e.is_group(), e.kind()));
-                let groups = group_names(fields.chain(extensions));
-                let all = parent.child_messages().filter(|m| !m.is_map_entry());
-                all.filter(|m| !groups.iter().any(|g| g == m.full_name())).collect()
-            }
-        };
-        let has = declared.len();
-        found = Some(declared.into_iter().nth(index as usize).ok_or_else(|| refuse(level, has))?);
+        let next = declared::declared(file, found.as_ref()).nth(index as usize);
+        if next.is_none() {
+            let has = declared::declared(file, found.as_ref()).count();
+            return Err(refuse(file, indexes, level, has));
+        }
+        found = next;
     }
-    found.ok_or_else(|| refuse(0, file.messages().len()))
+    found.ok_or_else(|| refuse(file, indexes, 0, declared::declared(file, None).count()))
 }
 
-fn group_names(fields: impl Iterator<Item = (bool, Kind)>) -> Vec<String> {
-    fields
-        .filter(|(group, _)| *group)
-        .filter_map(|(_, kind)| kind.as_message().map(|message| message.full_name().to_owned()))
-        .collect()
+fn refuse(file: &ProtobufFile, indexes: &[u32], level: usize, has: usize) -> Fault {
+    let place = match level {
+        0 => format!("`{}` has {has} messages", file.name()),
+        _ => format!("the message at {:?} has {has} nested messages", &indexes[..level]),
+    };
+    Fault::new(
+        &INDEXES,
+        format!(
+            "message indexes `{indexes:?}`: {place}, indexes of declared messages required; the record was written with another schema"
+        ),
+    )
 }
 
 /// Numbers and names of an enum in the order of declaration: of several names of one number the first counts.

@@ -7,6 +7,7 @@ use arrow::datatypes::i256;
 use super::plan::{DecimalType, Op};
 use super::run::Run;
 use super::wire::{self, Failure, Outcome};
+use crate::config::TimestampUnit;
 use crate::decode::codes;
 
 /// 0001-01-01T00:00:00Z and 9999-12-31T23:59:59Z, as `google.protobuf.Timestamp` bounds itself.
@@ -34,7 +35,7 @@ fn numbers<const N: usize>(
         let tag = wire::tag(&mut buf)?;
         match (values.get_mut((tag >> 3).wrapping_sub(1) as usize), tag & 7) {
             (Some(value), wire::VARINT) => *value = wire::varint(&mut buf)? as i64,
-            _ => run.unknown(&mut buf, tag, depth)?,
+            _ => run.count_unknown(&mut buf, tag, depth)?,
         }
     }
     Ok(values)
@@ -48,14 +49,21 @@ impl Run<'_> {
         body: &[u8],
         depth: u32,
     ) -> Outcome<()> {
-        let before = self.columns.i64s[slot].get(row).unwrap_or(0);
-        let parts = [before.div_euclid(1_000_000), before.rem_euclid(1_000_000) * 1_000];
-        let [seconds, nanos] = numbers(self, body, parts, depth)?;
-        let nanos = i64::from(nanos as i32);
-        check_timestamp(seconds, nanos)?;
-        let micros = self.micros(nanos, "timestamp")?;
-        self.columns.i64s[slot].set(row, seconds * 1_000_000 + micros);
-        Ok(())
+        let before = self.unfinished(slot, row).map(|[seconds, nanos, ..]| [seconds, nanos]);
+        let before = before.unwrap_or_else(|| match self.columns.i64s[slot].get(row) {
+            Some(before) => {
+                let second = NANOS / nanos_in(self.program.unit);
+                let nanos = before.rem_euclid(second) * nanos_in(self.program.unit);
+                [before.div_euclid(second), nanos]
+            }
+            None => [0, 0],
+        });
+        let [seconds, nanos] = numbers(self, body, before, depth)?;
+        let values = [seconds, i64::from(nanos as i32), 0, 0];
+        match self.finish(Moment::Timestamp, slot, row, values) {
+            Ok(()) => Ok(()),
+            Err(failure) => self.put_off(failure, Moment::Timestamp, slot, row, values),
+        }
     }
 
     pub(super) fn duration(
@@ -65,26 +73,26 @@ impl Run<'_> {
         body: &[u8],
         depth: u32,
     ) -> Outcome<()> {
-        let before = self.columns.i64s[slot].get(row).unwrap_or(0);
-        let parts = [before / 1_000_000, before % 1_000_000 * 1_000];
-        let [seconds, nanos] = numbers(self, body, parts, depth)?;
-        let nanos = i64::from(nanos as i32);
-        check_duration(seconds, nanos)?;
-        let micros = self.micros(nanos, "duration")?;
-        self.columns.i64s[slot].set(row, seconds * 1_000_000 + micros);
-        Ok(())
+        let before = self.unfinished(slot, row).map(|[seconds, nanos, ..]| [seconds, nanos]);
+        let before = before.unwrap_or_else(|| {
+            let before = self.columns.i64s[slot].get(row).unwrap_or(0);
+            [before / 1_000_000, before % 1_000_000 * 1_000]
+        });
+        let [seconds, nanos] = numbers(self, body, before, depth)?;
+        let values = [seconds, i64::from(nanos as i32), 0, 0];
+        self.finish(Moment::Duration, slot, row, values)
+            .or_else(|failure| self.put_off(failure, Moment::Duration, slot, row, values))
     }
 
     pub(super) fn date(&mut self, slot: usize, row: usize, body: &[u8], depth: u32) -> Outcome<()> {
-        let before = self.columns.i32s[slot].get(row).map_or([0; 3], civil_from_days);
-        let [year, month, day] = numbers(self, body, before, depth)?.map(|part| part as i32);
-        let Some(days) = days_from_civil(year, month, day) else {
-            return Err(out_of_range(format!(
-                "date `{year}-{month}-{day}`: a whole date from 1-1-1 to 9999-12-31 required"
-            )));
-        };
-        self.columns.i32s[slot].set(row, days);
-        Ok(())
+        let before = self.unfinished(slot, row).map(|[year, month, day, _]| [year, month, day]);
+        let before = before
+            .unwrap_or_else(|| self.columns.i32s[slot].get(row).map_or([0; 3], civil_from_days));
+        let parts = numbers(self, body, before, depth)?;
+        let [year, month, day] = parts.map(|part| i64::from(part as i32));
+        let values = [year, month, day, 0];
+        self.finish(Moment::Date, slot, row, values)
+            .or_else(|failure| self.put_off(failure, Moment::Date, slot, row, values))
     }
 
     pub(super) fn time_of_day(
@@ -94,24 +102,75 @@ impl Run<'_> {
         body: &[u8],
         depth: u32,
     ) -> Outcome<()> {
-        let before = self.columns.i64s[slot].get(row).unwrap_or(0);
-        let (seconds, nanos) = (before / 1_000_000, before % 1_000_000 * 1_000);
-        let parts = [seconds / 3_600, seconds / 60 % 60, seconds % 60, nanos];
-        let parts = numbers(self, body, parts, depth)?;
-        let [hours, minutes, seconds, nanos] = parts.map(|part| i64::from(part as i32));
-        let good = (0..24).contains(&hours)
-            && (0..60).contains(&minutes)
-            && (0..60).contains(&seconds)
-            && (0..NANOS).contains(&nanos);
-        if !good {
+        let before = self.unfinished(slot, row).unwrap_or_else(|| {
+            let before = self.columns.i64s[slot].get(row).unwrap_or(0);
+            let (seconds, nanos) = (before / 1_000_000, before % 1_000_000 * 1_000);
+            [seconds / 3_600, seconds / 60 % 60, seconds % 60, nanos]
+        });
+        let values = numbers(self, body, before, depth)?.map(|part| i64::from(part as i32));
+        self.finish(Moment::TimeOfDay, slot, row, values)
+            .or_else(|failure| self.put_off(failure, Moment::TimeOfDay, slot, row, values))
+    }
+
+    /// Writes a value whose parts are all here. Error: they make none.
+    #[inline]
+    pub(super) fn finish(
+        &mut self,
+        moment: Moment,
+        slot: usize,
+        row: usize,
+        values: [i64; 4],
+    ) -> Outcome<()> {
+        let [a, b, c, d] = values;
+        match moment {
+            Moment::Timestamp => {
+                check_timestamp(a, b)?;
+                // With the divisor known, a division is none.
+                let value = match self.program.unit {
+                    TimestampUnit::Us => self.in_unit::<1_000>(a, b),
+                    TimestampUnit::Ms => self.in_unit::<1_000_000>(a, b),
+                    TimestampUnit::Ns => self.in_unit::<1>(a, b),
+                };
+                self.columns.i64s[slot].set(row, value?);
+            }
+            Moment::Duration => {
+                check_duration(a, b)?;
+                let micros = self.micros(b, "duration")?;
+                self.columns.i64s[slot].set(row, a * 1_000_000 + micros);
+            }
+            Moment::Date => {
+                let Some(days) = days_from_civil(a as i32, b as i32, c as i32) else {
+                    return Err(out_of_range(format!(
+                        "date `{a}-{b}-{c}`: a whole date from 1-1-1 to 9999-12-31 required"
+                    )));
+                };
+                self.columns.i32s[slot].set(row, days);
+            }
+            Moment::TimeOfDay => {
+                check_time_of_day([a, b, c, d])?;
+                let micros = self.micros(d, "time of day")?;
+                let seconds = a * 3_600 + b * 60 + c;
+                self.columns.i64s[slot].set(row, seconds * 1_000_000 + micros);
+            }
+        }
+        self.forget_part(slot, row);
+        Ok(())
+    }
+
+    /// A timestamp in units of so many nanoseconds. `nanos` are not negative.
+    #[inline(always)]
+    fn in_unit<const UNIT: i64>(&self, seconds: i64, nanos: i64) -> Outcome<i64> {
+        if nanos % UNIT != 0 && !self.program.truncate {
             return Err(out_of_range(format!(
-                "time of day `{hours}:{minutes}:{seconds}` and {nanos} ns: 0:0:0 to 23:59:59 and under 1000000000 ns required"
+                "timestamp with `{nanos}` ns: whole multiples of {UNIT} ns required; set `value.truncate_timestamps` to cut finer digits off"
             )));
         }
-        let micros = self.micros(nanos, "time of day")?;
-        let seconds = hours * 3_600 + minutes * 60 + seconds;
-        self.columns.i64s[slot].set(row, seconds * 1_000_000 + micros);
-        Ok(())
+        let value = seconds.checked_mul(NANOS / UNIT).and_then(|s| s.checked_add(nanos / UNIT));
+        value.ok_or_else(|| {
+            out_of_range(format!(
+                "timestamp of `{seconds}` s: years 1678 to 2261 required by `value.timestamps: ns`"
+            ))
+        })
     }
 
     fn micros(&self, nanos: i64, what: &str) -> Outcome<i64> {
@@ -139,7 +198,7 @@ impl Run<'_> {
                 // The precision says nothing that the digits do not.
                 0x10 => drop(wire::varint(&mut body)?),
                 0x18 => scale = wire::varint(&mut body)? as i32,
-                tag => self.unknown(&mut body, tag, depth)?,
+                tag => self.count_unknown(&mut body, tag, depth)?,
             }
         }
         let value = big_endian(unscaled)?;
@@ -161,6 +220,36 @@ impl Run<'_> {
         }
         Ok(())
     }
+}
+
+fn nanos_in(unit: TimestampUnit) -> i64 {
+    match unit {
+        TimestampUnit::Ms => 1_000_000,
+        TimestampUnit::Us => 1_000,
+        TimestampUnit::Ns => 1,
+    }
+}
+
+/// What a message of numbers is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    Timestamp,
+    Duration,
+    Date,
+    TimeOfDay,
+}
+
+fn check_time_of_day([hours, minutes, seconds, nanos]: [i64; 4]) -> Outcome<()> {
+    let good = (0..24).contains(&hours)
+        && (0..60).contains(&minutes)
+        && (0..60).contains(&seconds)
+        && (0..NANOS).contains(&nanos);
+    if good {
+        return Ok(());
+    }
+    Err(out_of_range(format!(
+        "time of day `{hours}:{minutes}:{seconds}` and {nanos} ns: 0:0:0 to 23:59:59 and under 1000000000 ns required"
+    )))
 }
 
 /// Refuses what `google.protobuf.Timestamp` does not allow.

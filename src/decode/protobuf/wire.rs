@@ -21,6 +21,8 @@ pub struct Failure {
     pub text: String,
     /// Innermost first.
     pub path: Vec<String>,
+    /// Address of the innermost field's tag, within the body.
+    at: Option<usize>,
 }
 
 pub type Outcome<T> = Result<T, Box<Failure>>;
@@ -29,17 +31,39 @@ impl Failure {
     #[cold]
     #[inline(never)]
     pub fn new(code: &'static Code, text: impl Into<String>) -> Box<Self> {
-        Box::new(Self { code, text: text.into(), path: Vec::new() })
+        Box::new(Self { code, text: text.into(), path: Vec::new(), at: None })
     }
 
+    /// Names the field around, whose tag stands where `tag` points; the innermost place stays.
     #[cold]
-    pub fn into_reject(mut self, record_name: &str) -> Box<Reject> {
+    #[inline(never)]
+    pub fn inside(mut self: Box<Self>, name: &str, tag: *const u8) -> Box<Self> {
+        self.path.push(name.to_owned());
+        self.at(tag)
+    }
+
+    /// Says where in the body; the innermost place stays.
+    #[cold]
+    #[inline(never)]
+    pub fn at(mut self: Box<Self>, tag: *const u8) -> Box<Self> {
+        self.at.get_or_insert(tag.addr());
+        self
+    }
+
+    /// `body of `shop.Order`, field `device.os` at byte 17 of 40: …`
+    #[cold]
+    pub fn into_reject(mut self, record_name: &str, body: &[u8]) -> Box<Reject> {
         self.path.reverse();
-        let place = match self.path.is_empty() {
+        let field = match self.path.is_empty() {
             true => String::new(),
             false => format!(", field `{}`", self.path.join(".")),
         };
-        Reject::new(self.code, format!("body of `{record_name}`{place}: {}", self.text))
+        let offset = self.at.and_then(|at| at.checked_sub(body.as_ptr().addr()));
+        let place = match offset.filter(|offset| *offset <= body.len()) {
+            Some(offset) => format!(" at byte {offset} of {}", body.len()),
+            None => String::new(),
+        };
+        Reject::new(self.code, format!("body of `{record_name}`{field}{place}: {}", self.text))
     }
 }
 
@@ -196,7 +220,7 @@ pub fn skip(buf: &mut &[u8], tag: u32, depth: u32, limit: u32) -> Outcome<()> {
                 skip(buf, inner, depth, limit)?;
             }
         }
-        END => Err(malformed("the end of a group that did not start")),
+        END => Err(malformed("the end of a group that did not start, a field required")),
         _ => Err(malformed("a wire type of 6 or 7, 0 to 5 required")),
     }
 }
@@ -241,7 +265,10 @@ fn is_ascii(text: &[u8]) -> bool {
 #[inline(never)]
 fn full_utf8(text: &[u8]) -> Outcome<()> {
     simdutf8::basic::from_utf8(text).map(drop).map_err(|_| {
-        Failure::new(&codes::UTF8, "text that is not UTF-8, UTF-8 required; make the field `bytes`")
+        Failure::new(
+            &codes::UTF8,
+            "text that is not UTF-8, UTF-8 required; see `value.binary`, or make the field `bytes`",
+        )
     })
 }
 

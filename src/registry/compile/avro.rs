@@ -1,4 +1,9 @@
-//! Avro: schema text and referenced schemas → one self-contained schema.
+//! Avro: schema text and referenced schemas → one self-contained schema, strictly read; what does not
+//! pass so is read again by `lenient`, and [`AvroSchema::forgiven`] says what that changed.
+
+mod lenient;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Once;
@@ -22,9 +27,27 @@ const DEFINITIONS_MAX: usize = 10_000;
 
 pub(super) fn compile(text: &str, references: &[Reference]) -> Result<AvroSchema, Fault> {
     accept_names();
+    let mut compiled =
+        strict(text, references).or_else(|fault| again(text, references).ok_or(fault))?;
+    compiled.forgiven.extend(odd_names(&compiled.schema));
+    Ok(compiled)
+}
+
+/// The second reading; `None` where that fails too, and the first fault stands.
+fn again(text: &str, references: &[Reference]) -> Option<AvroSchema> {
+    use lenient::Defaults;
+    let parts: Vec<&str> = references.iter().map(|r| r.text.as_str()).collect();
+    [Defaults::Valid, Defaults::None].into_iter().find_map(|defaults| {
+        let (json, forgiven) = lenient::whole(text, &parts, defaults)?;
+        let schema = Schema::parse_str(&json).ok()?;
+        Some(AvroSchema { schema, json, forgiven })
+    })
+}
+
+fn strict(text: &str, references: &[Reference]) -> Result<AvroSchema, Fault> {
     if references.is_empty() {
         let schema = Schema::parse_str(text).map_err(|e| bad(&e))?;
-        return Ok(AvroSchema { schema, json: text.to_owned() });
+        return Ok(AvroSchema { schema, json: text.to_owned(), forgiven: Vec::new() });
     }
     let mut seen = HashSet::new();
     // The first of a name wins, as in the reference clients.
@@ -56,7 +79,7 @@ pub(super) fn compile(text: &str, references: &[Reference]) -> Result<AvroSchema
         .map_err(|e| Fault::new(&BAD, format!("avro schema: {e}")))?;
     // Parsed again, so that the schema and its text cannot differ.
     let schema = Schema::parse_str(&json).map_err(|e| bad(&e))?;
-    Ok(AvroSchema { schema, json })
+    Ok(AvroSchema { schema, json, forgiven: Vec::new() })
 }
 
 fn bad(error: &apache_avro::Error) -> Fault {
@@ -156,9 +179,35 @@ pub(crate) fn definitions(schema: &Schema) -> HashMap<&Name, &Schema> {
     found.into_iter().filter_map(|schema| Some((schema.name()?, schema))).collect()
 }
 
-/// Registries hold names that the specification refuses and Java's reader takes (letters of every
-/// script, `-` of Debezium's namespaces, `$` of nested classes). The validators are global to the
-/// process and can be set once.
+/// Names that the specification refuses and this program takes, said once.
+fn odd_names(schema: &Schema) -> Option<String> {
+    let is_plain = |name: &str| {
+        let letter = |c: char| c.is_ascii_alphabetic() || c == '_';
+        name.starts_with(letter) && name.chars().all(|c| letter(c) || c.is_ascii_digit())
+    };
+    let mut named = Vec::new();
+    collect(schema, &mut named);
+    let mut odd = Vec::new();
+    for schema in named {
+        let full = schema.name().map(|name| name.fullname(None)).unwrap_or_default();
+        let (fields, symbols) = match schema {
+            Schema::Record(record) => (record.fields.as_slice(), [].as_slice()),
+            Schema::Enum(e) => ([].as_slice(), e.symbols.as_slice()),
+            _ => ([].as_slice(), [].as_slice()),
+        };
+        let inner = fields.iter().map(|field| &field.name).chain(symbols);
+        odd.extend(inner.filter(|name| !is_plain(name)).map(|name| format!("`{full}.{name}`")));
+        if !full.split('.').all(is_plain) {
+            odd.push(format!("`{full}`"));
+        }
+    }
+    let (count, first) = (odd.len(), odd.into_iter().take(5).collect::<Vec<_>>().join(", "));
+    (count > 0).then(|| format!("{count} names that the Avro specification refuses, kept: {first}"))
+}
+
+/// Registries hold names that the specification refuses and Java's reader takes: letters of every
+/// script, `-` of Debezium's namespaces, `$` of nested classes; without validation, any text. The
+/// validators are global to the process and can be set once.
 pub(crate) fn accept_names() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -172,20 +221,21 @@ pub(crate) fn accept_names() {
 
 struct Lenient;
 
-fn is_simple_name(name: &str) -> bool {
-    !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '$'))
+/// Any text but none, and but what would break lines and paths.
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && !name.chars().any(|c| c.is_control() || matches!(c, '/' | '\\' | '"'))
 }
 
-const RULE: &str = "letters, digits, `_`, `-` and `$`";
+fn is_symbol(name: &str) -> bool {
+    !name.is_empty() && !name.chars().any(char::is_control)
+}
+
+const RULE: &str = "text without control characters, slashes and quotes";
 
 impl SchemaNameValidator for Lenient {
     fn validate(&self, name: &str) -> AvroResult<usize> {
         let start = name.rfind('.').map_or(0, |dot| dot + 1);
-        let (namespace, simple) = name.split_at(start);
-        let namespace = namespace.strip_suffix('.').unwrap_or(namespace);
-        if is_simple_name(simple)
-            && (namespace.is_empty() || namespace.split('.').all(is_simple_name))
-        {
+        if is_name(name) && start < name.len() && !name.contains("..") {
             return Ok(start);
         }
         Err(Details::InvalidSchemaName(name.to_owned(), RULE).into())
@@ -194,7 +244,9 @@ impl SchemaNameValidator for Lenient {
 
 impl SchemaNamespaceValidator for Lenient {
     fn validate(&self, namespace: &str) -> AvroResult<()> {
-        if namespace.is_empty() || namespace.split('.').all(is_simple_name) {
+        let dots =
+            namespace.starts_with('.') || namespace.ends_with('.') || namespace.contains("..");
+        if namespace.is_empty() || (is_name(namespace) && !dots) {
             return Ok(());
         }
         Err(Details::InvalidNamespace(namespace.to_owned(), RULE).into())
@@ -203,7 +255,7 @@ impl SchemaNamespaceValidator for Lenient {
 
 impl EnumSymbolNameValidator for Lenient {
     fn validate(&self, symbol: &str) -> AvroResult<()> {
-        if is_simple_name(symbol) {
+        if is_symbol(symbol) {
             return Ok(());
         }
         Err(Details::EnumSymbolName(symbol.to_owned()).into())
@@ -212,7 +264,7 @@ impl EnumSymbolNameValidator for Lenient {
 
 impl RecordFieldNameValidator for Lenient {
     fn validate(&self, name: &str) -> AvroResult<()> {
-        if is_simple_name(name) {
+        if is_symbol(name) {
             return Ok(());
         }
         Err(Details::FieldName(name.to_owned()).into())

@@ -2,7 +2,7 @@
 //! options whose definition is not imported (Kafka Connect and Debezium write
 //! `(confluent.field_meta)` without importing it).
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use prost_types::{DescriptorProto, EnumDescriptorProto, FieldDescriptorProto};
 use prost_types::{FileDescriptorProto, UninterpretedOption};
@@ -12,8 +12,9 @@ use super::protobuf::Source;
 const META: &str = "confluent/meta.proto";
 
 /// Turns the texts into descriptors without what cannot be resolved. Texts that do not parse stay:
-/// their error is reported when they are opened.
-pub(super) fn relax(files: &mut HashMap<String, Source>) {
+/// their error is reported when they are opened. Says which options were left out.
+pub(super) fn relax(files: &mut HashMap<String, Source>) -> Vec<String> {
+    let mut dropped = BTreeSet::new();
     for (name, source) in files.iter_mut() {
         match source {
             Source::Text(text) => {
@@ -22,11 +23,13 @@ pub(super) fn relax(files: &mut HashMap<String, Source>) {
                 }
             }
             Source::Serialized(file, _) => *source = Source::Descriptor(std::mem::take(file)),
-            Source::Descriptor(_) => {}
+            Source::Descriptor(_) | Source::Edition(..) => {}
         }
         if let Source::Descriptor(file) = source {
             let mut meta = false;
             visit(file, &mut |options| {
+                let lost = options.iter().filter(|option| is_extension(option) && !is_meta(option));
+                dropped.extend(lost.map(label));
                 options.retain(|option| !is_extension(option) || is_meta(option));
                 meta |= options.iter().any(is_meta);
             });
@@ -35,6 +38,16 @@ pub(super) fn relax(files: &mut HashMap<String, Source>) {
             }
         }
     }
+    dropped.into_iter().collect()
+}
+
+/// `option (acme.owner) not read`
+fn label(option: &UninterpretedOption) -> String {
+    let parts = option.name.iter().map(|part| match part.is_extension {
+        true => format!("({})", part.name_part),
+        false => part.name_part.clone(),
+    });
+    format!("option `{}` not read", parts.collect::<Vec<_>>().join("."))
 }
 
 /// Takes out imports that do not exist, and those listed twice; what is public or weak keeps so.
@@ -63,7 +76,7 @@ const OPTION_DEPTH_MAX: usize = 64;
 pub(super) fn has_bottomless_option(source: &Source) -> bool {
     let mut parsed;
     let file = match source {
-        Source::Descriptor(file) | Source::Serialized(file, _) => {
+        Source::Descriptor(file) | Source::Serialized(file, _) | Source::Edition(file, _) => {
             parsed = file.as_ref().clone();
             &mut parsed
         }
@@ -129,7 +142,10 @@ fn is_meta(option: &UninterpretedOption) -> bool {
 }
 
 /// Calls `f` with the unread options of everything in a file.
-fn visit(file: &mut FileDescriptorProto, f: &mut impl FnMut(&mut Vec<UninterpretedOption>)) {
+pub(super) fn visit(
+    file: &mut FileDescriptorProto,
+    f: &mut impl FnMut(&mut Vec<UninterpretedOption>),
+) {
     if let Some(options) = &mut file.options {
         f(&mut options.uninterpreted_option);
     }

@@ -5,9 +5,10 @@
 //! line and column.
 //! Does not own: fetching references (`client`).
 //! Bounded by: [`TEXT_MAX`] bytes and [`REFERENCES_MAX`] references a schema.
-//! Absent: Protobuf editions; validation of JSON Schema.
+//! Absent: validation of JSON Schema.
 
 mod avro;
+mod edition;
 mod known;
 mod lenient;
 mod protobuf;
@@ -18,9 +19,10 @@ mod tests;
 use crate::error::Fault;
 
 use super::codes::{BAD, REFERENCES, TOO_LARGE};
-use super::{Language, Parsed, Schema};
+use super::{JsonSchema, Language, Parsed, Schema};
 
 pub(crate) use avro::definitions as avro_definitions;
+pub use edition::Facts;
 
 /// Most bytes of text of one schema with its references.
 pub const TEXT_MAX: usize = 16 << 20;
@@ -53,7 +55,8 @@ pub fn compile(
             // Only that it is JSON: `{}` and `true` are schemas.
             serde_json::from_str::<serde::de::IgnoredAny>(text)
                 .map_err(|e| Fault::new(&BAD, format!("json schema: {e}")))?;
-            Parsed::Json(text.to_owned())
+            let references = references.iter().map(|r| (r.name.clone(), r.text.clone())).collect();
+            Parsed::Json(JsonSchema { text: text.to_owned(), references })
         }
     };
     Ok(Schema { id, language, parsed })

@@ -1,6 +1,7 @@
 //! Protobuf: `.proto` text or a serialized descriptor → file descriptor with its pool.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::{Arc, Mutex};
 
 use base64::Engine;
 use prost::Message;
@@ -9,14 +10,16 @@ use prost_types::FileDescriptorProto;
 use protox::file::{File, FileResolver, GoogleFileResolver};
 
 use crate::error::Fault;
-use crate::registry::codes::{BAD, EDITION, REFERENCES};
+use crate::registry::ProtobufFile;
+use crate::registry::codes::{BAD, REFERENCES};
 
+use super::edition::{self, Facts};
 use super::{Reference, known, lenient};
 
 /// Strict first, as `protoc` reads it. Registries hold schemas that `protoc` would refuse and the
 /// reference clients take (custom options whose definition is not imported, imports that nothing
 /// uses and nobody registered): those compile in a second, lenient pass.
-pub(super) fn compile(text: &str, references: &[Reference]) -> Result<FileDescriptor, Fault> {
+pub(super) fn compile(text: &str, references: &[Reference]) -> Result<ProtobufFile, Fault> {
     let main = main_name(references);
     let mut files = HashMap::with_capacity(references.len() + 1);
     for reference in references {
@@ -32,22 +35,78 @@ pub(super) fn compile(text: &str, references: &[Reference]) -> Result<FileDescri
             format!("protobuf schema: `{name}` has an option nested over 64 levels"),
         ));
     }
-    let strict = match pool(&main, Files { files: files.clone(), lenient: false }) {
-        Ok(file) => return Ok(file),
+    let mut facts = translate(&mut files)?;
+    let strict = match pool(&main, Files { files: files.clone(), forgiven: None }) {
+        Ok(file) => return Ok(ProtobufFile { file, facts, forgiven: Vec::new() }),
         Err(error) => error,
     };
     if strict.is_parse() {
         return Err(fault(&strict));
     }
-    lenient::relax(&mut files);
+    let mut forgiven = lenient::relax(&mut files);
+    let types = types(&mut files);
+    for source in files.values_mut() {
+        if let Source::Descriptor(file) = source {
+            let twins = edition::part_twins(file, &types, &mut facts)?;
+            forgiven.extend(twins.iter().map(|message| {
+                format!("fields of `{message}` whose names differ only by case or underscores")
+            }));
+        }
+    }
+    let missing = Arc::new(Mutex::new(BTreeSet::new()));
     // Where leniency does not help, the strict reading has the better explanation.
-    pool(&main, Files { files, lenient: true }).map_err(|_| fault(&strict))
+    let file = pool(&main, Files { files, forgiven: Some(missing.clone()) })
+        .map_err(|_| fault(&strict))?;
+    if let Ok(missing) = missing.lock() {
+        forgiven.extend(missing.iter().map(|import| format!("import `{import}` not found")));
+    }
+    Ok(ProtobufFile { file, facts, forgiven })
+}
+
+/// Rewrites files with an edition as proto2.
+fn translate(files: &mut HashMap<String, Source>) -> Result<Facts, Fault> {
+    let mut facts = Facts::default();
+    if !files.values().any(|source| matches!(source, Source::Edition(..))) {
+        return Ok(facts);
+    }
+    let types = types(files);
+    for source in files.values_mut() {
+        if let Source::Edition(file, bytes) = source {
+            let mut file = std::mem::take(file);
+            edition::translate(&mut file, &types, &mut facts)?;
+            *source = match bytes {
+                Some(bytes) => {
+                    let bytes = edition::serialized::graft(bytes, &file);
+                    Source::Serialized(file, bytes)
+                }
+                None => Source::Descriptor(file),
+            };
+        }
+    }
+    Ok(facts)
+}
+
+/// The types of these files, and of those that come with the program and are imported.
+fn types(files: &mut HashMap<String, Source>) -> edition::Types {
+    let all = Files { files: std::mem::take(files), forgiven: None };
+    let mut types = edition::Types::new();
+    let mut seen: HashSet<String> = all.files.keys().cloned().collect();
+    let mut todo: Vec<String> = seen.iter().cloned().collect();
+    while let Some(name) = todo.pop() {
+        // What cannot be read is reported when it is opened.
+        let Ok(file) = all.parse(&name) else { continue };
+        let file = FileDescriptorProto::from(file);
+        edition::declare(&file, &mut types);
+        todo.extend(file.dependency.into_iter().filter(|import| seen.insert(import.clone())));
+    }
+    *files = all.files;
+    types
 }
 
 /// What a file imports, in order, files that come with every compiler left out.
 pub(super) fn imports(text: &str) -> Result<Vec<String>, Fault> {
     let file = match source("schema.proto", text)? {
-        Source::Descriptor(file) | Source::Serialized(file, _) => *file,
+        Source::Descriptor(file) | Source::Serialized(file, _) | Source::Edition(file, _) => *file,
         Source::Text(text) => {
             protox_parse::parse("schema.proto", &text).map_err(|e| fault(&e.into()))?
         }
@@ -71,30 +130,30 @@ pub(super) enum Source {
     /// As it came. The parsed form has no room for custom options: the bytes keep them.
     Serialized(Box<FileDescriptorProto>, Vec<u8>),
     Descriptor(Box<FileDescriptorProto>),
+    /// A file with an edition, its features still among the options that nobody interpreted; with its
+    /// bytes, if it came serialized.
+    Edition(Box<FileDescriptorProto>, Option<Vec<u8>>),
 }
 
 fn source(name: &str, text: &str) -> Result<Source, Fault> {
-    let descriptor = descriptor(text);
-    let edition = match &descriptor {
-        Some((file, _)) => file.syntax() == "editions",
-        None => first_word(text) == "edition",
-    };
-    if edition {
-        return Err(Fault::new(
-            &EDITION,
-            format!("protobuf schema: `{name}` uses an edition, `proto2` or `proto3` required"),
-        ));
-    }
-    Ok(match descriptor {
-        Some((mut file, mut bytes)) => {
-            file.name = Some(name.to_owned());
-            // Written once more at the end, where the last one wins.
-            let only_name = FileDescriptorProto { name: file.name.clone(), ..Default::default() };
-            bytes.extend(only_name.encode_to_vec());
-            Source::Serialized(Box::new(file), bytes)
+    if let Some((mut file, mut bytes)) = descriptor(text) {
+        file.name = Some(name.to_owned());
+        // Written once more at the end, where the last one wins.
+        let only_name = FileDescriptorProto { name: file.name.clone(), ..Default::default() };
+        bytes.extend(only_name.encode_to_vec());
+        if let Some(edition) = edition::serialized::edition(&bytes) {
+            edition::check(name, &edition)?;
+            edition::serialized::adopt(&bytes, &mut file);
+            return Ok(Source::Edition(Box::new(file), Some(bytes)));
         }
-        None => Source::Text(text.to_owned()),
-    })
+        return Ok(Source::Serialized(Box::new(file), bytes));
+    }
+    if let Some((edition, text)) = edition::text::rewrite(text) {
+        edition::check(name, &edition)?;
+        let file = protox_parse::parse(name, &text).map_err(|e| fault(&e.into()))?;
+        return Ok(Source::Edition(Box::new(file), None));
+    }
+    Ok(Source::Text(text.to_owned()))
 }
 
 /// The descriptor in a base64 text. No `.proto` text with content is base64: it has blanks or `;`.
@@ -108,33 +167,18 @@ fn descriptor(text: &str) -> Option<(FileDescriptorProto, Vec<u8>)> {
     Some((file, bytes))
 }
 
-/// The first token of a `.proto` text, comments skipped.
-fn first_word(text: &str) -> &str {
-    let mut rest = text.trim_start_matches('\u{feff}').trim_start();
-    loop {
-        if let Some(comment) = rest.strip_prefix("//") {
-            rest = comment.split_once('\n').map_or("", |(_, after)| after).trim_start();
-        } else if let Some(comment) = rest.strip_prefix("/*") {
-            rest = comment.split_once("*/").map_or("", |(_, after)| after).trim_start();
-        } else {
-            let end =
-                rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
-            return &rest[..end];
-        }
-    }
-}
-
 /// Finds imports among the references, then among the files that everyone has.
 pub(super) struct Files {
     pub(super) files: HashMap<String, Source>,
-    pub(super) lenient: bool,
+    /// The lenient reading: imports that it did without.
+    forgiven: Option<Arc<Mutex<BTreeSet<String>>>>,
 }
 
 impl Files {
     /// The parsed file, not yet resolved.
     fn parse(&self, name: &str) -> Result<File, protox::Error> {
         match self.files.get(name) {
-            Some(Source::Descriptor(file)) => {
+            Some(Source::Descriptor(file) | Source::Edition(file, _)) => {
                 Ok(File::from_file_descriptor_proto(file.as_ref().clone()))
             }
             Some(Source::Serialized(_, bytes)) => {
@@ -152,10 +196,15 @@ impl Files {
 impl FileResolver for Files {
     fn open_file(&self, name: &str) -> Result<File, protox::Error> {
         let file = self.parse(name)?;
-        if !self.lenient || !self.files.contains_key(name) {
-            return Ok(file);
-        }
+        let forgiven = match &self.forgiven {
+            Some(forgiven) if self.files.contains_key(name) => forgiven,
+            _ => return Ok(file),
+        };
         let mut descriptor = FileDescriptorProto::from(file);
+        if let Ok(mut forgiven) = forgiven.lock() {
+            let missing = descriptor.dependency.iter().filter(|import| !self.exists(import));
+            forgiven.extend(missing.cloned());
+        }
         lenient::drop_missing_imports(&mut descriptor, |import| self.exists(import));
         Ok(File::from_file_descriptor_proto(descriptor))
     }

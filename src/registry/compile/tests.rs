@@ -7,7 +7,7 @@ use crate::registry::codes::EDITION;
 fn protobuf(
     text: &str,
     references: &[(&str, &str)],
-) -> Result<prost_reflect::FileDescriptor, Fault> {
+) -> Result<crate::registry::ProtobufFile, Fault> {
     match compile(1, Language::Protobuf, text, &list(references))?.parsed {
         Parsed::Protobuf(file) => Ok(file),
         other => panic!("{other:?}"),
@@ -75,8 +75,8 @@ fn protobuf_fault_has_line_and_column() {
 }
 
 #[test]
-fn protobuf_edition_is_refused_clearly() {
-    for text in ["edition = \"2023\"; message M {}", "// a\n/* edition */ edition = '2023';"] {
+fn protobuf_edition_that_is_not_known_is_refused_clearly() {
+    for text in ["edition = \"2029\"; message M {}", "// a\n/* edition */ edition = 'proto3';"] {
         let fault = protobuf(text, &[]).unwrap_err();
         assert_eq!(fault.code, &EDITION, "{fault}");
     }
@@ -85,6 +85,204 @@ fn protobuf_edition_is_refused_clearly() {
     let fault = protobuf(&base64(&file), &[]).unwrap_err();
     assert_eq!(fault.code, &EDITION);
     protobuf("// edition\nsyntax = \"proto3\"; message edition {}", &[]).unwrap();
+}
+
+/// What each feature does to a field: (label, is a group, packed, without presence).
+fn looks(file: &crate::registry::ProtobufFile, name: &str) -> (String, bool, bool, bool) {
+    let (message, field) = name.rsplit_once('.').unwrap();
+    let message = file.parent_pool().get_message_by_name(message).unwrap();
+    let field = message.get_field_by_name(field).unwrap();
+    let implicit = file.facts.implicit.contains(field.full_name());
+    (format!("{:?}", field.cardinality()), field.is_group(), field.is_packed(), implicit)
+}
+
+const EDITION_2023: &str = "/* features */ edition = \"2023\"; package p;
+    option features.field_presence = IMPLICIT;
+    option features = { repeated_field_encoding: EXPANDED enum_type: CLOSED, [pb.java] { legacy_closed_enum: true } };
+    message A {
+      option features.message_encoding = DELIMITED;
+      reserved old, \"older\"; reserved 100 to max;
+      int32 bare = 1;
+      int32 explicit = 2 [features.field_presence = EXPLICIT, default = -7];
+      string needed = 3 [features.field_presence = LEGACY_REQUIRED];
+      repeated int32 many = 4; repeated E packed = 5 [features.repeated_field_encoding = PACKED];
+      repeated string words = 6; E e = 7; B group = 8; repeated B groups = 9;
+      B plain = 10 [features.message_encoding = LENGTH_PREFIXED];
+      map<string, B> by_name = 11;
+      oneof one { int32 x = 12; B y = 13; }
+      E first = 14 [features = { field_presence: EXPLICIT }, default = TWO];
+      bytes raw = 15 [features.field_presence = EXPLICIT, default = \"\\001a\"];
+      message B { int32 b = 1; A a = 2; }
+      enum E { option features.enum_type = OPEN; ONE = 0; TWO = 2 [features.(pb.cpp).x = Y]; reserved THREE; }
+      extensions 50 to 60;
+    }
+    extend A { int32 more = 50; A.B far = 51; }";
+
+#[test]
+fn protobuf_features_hold_for_what_they_stand_at_and_below() {
+    let file = protobuf(EDITION_2023, &[]).unwrap();
+    let is = |label: &str, group, packed, implicit| (label.to_owned(), group, packed, implicit);
+    for (name, want) in [
+        ("p.A.bare", is("Optional", false, false, true)),
+        ("p.A.explicit", is("Optional", false, false, false)),
+        ("p.A.needed", is("Required", false, false, false)),
+        ("p.A.many", is("Repeated", false, false, false)),
+        ("p.A.packed", is("Repeated", false, true, false)),
+        ("p.A.words", is("Repeated", false, false, false)),
+        ("p.A.e", is("Optional", false, false, true)),
+        ("p.A.group", is("Optional", true, false, false)),
+        ("p.A.groups", is("Repeated", true, false, false)),
+        ("p.A.plain", is("Optional", false, false, false)),
+        ("p.A.by_name", is("Repeated", false, false, false)),
+        ("p.A.x", is("Optional", false, false, false)),
+        ("p.A.y", is("Optional", true, false, false)),
+        ("p.A.B.a", is("Optional", true, false, false)),
+    ] {
+        assert_eq!(looks(&file, name), want, "{name}");
+    }
+    let a = file.parent_pool().get_message_by_name("p.A").unwrap();
+    let default = |name: &str| {
+        a.get_field_by_name(name).unwrap().field_descriptor_proto().default_value.clone().unwrap()
+    };
+    assert_eq!((default("explicit"), default("first")), ("-7".to_owned(), "TWO".to_owned()));
+    assert_eq!(default("raw"), "\\x01a");
+    let entry = a.get_field_by_name("by_name").unwrap().kind();
+    assert!(!entry.as_message().unwrap().map_entry_value_field().is_group());
+    // The extension stands outside of `A`, whose features do not hold there.
+    assert!(!a.extensions().any(|extension| extension.is_group()));
+    // A group type is a message that the text declares.
+    let found = crate::registry::message::at(&file, &[0, 0]).unwrap();
+    assert_eq!(found.full_name(), "p.A.B");
+    assert_eq!(crate::registry::message::indexes(&file, &found), Some(vec![0, 0]));
+}
+
+#[test]
+fn protobuf_edition_2024_reads_without_its_visibility() {
+    let other =
+        "edition = \"2024\"; package q; local enum L { Z = 0; } export message T { int32 a = 1; }";
+    let text = "edition = \"2024\"; package p; import option \"q.proto\"; import \"q.proto2\";
+        option features.default_symbol_visibility = STRICT;
+        option features.enforce_naming_style = STYLE_LEGACY;
+        export message export { local message local { int32 n = 1; } local here = 1; q.T t = 2; }";
+    let file = protobuf(text, &[("q.proto", "edition = \"2024\";"), ("q.proto2", other)]).unwrap();
+    assert_eq!(looks(&file, "p.export.here"), ("Optional".to_owned(), false, false, false));
+}
+
+#[test]
+fn protobuf_feature_that_is_not_known_is_refused_with_its_place() {
+    for (feature, place) in [
+        ("features.field_presence = SOMETIMES", "p.M.a"),
+        ("features.colour = RED", "p.M.a"),
+        ("features = { enum_type: AJAR }", "p.M.a"),
+    ] {
+        let text =
+            format!("edition = \"2023\"; package p; message M {{ int32 a = 1 [{feature}]; }}");
+        let fault = protobuf(&text, &[]).unwrap_err();
+        assert_eq!(fault.code, &EDITION, "{fault}");
+        assert!(fault.message.contains(place), "{fault}");
+    }
+    let fault =
+        protobuf("edition = \"2023\"; message M { optional int32 a = 1; }", &[]).unwrap_err();
+    assert!(fault.message.contains("`optional`"), "{fault}");
+    // Lines and columns are those of the text.
+    let fault = protobuf("edition = \"2023\";\nmessage M {\n  int32 a;\n}", &[]).unwrap_err();
+    assert!(fault.message.contains("line 3 column 10"), "{fault}");
+}
+
+/// Fields of descriptors that the library has no place for, by hand: number and bytes.
+fn with(mut message: Vec<u8>, number: u32, body: &[u8]) -> Vec<u8> {
+    prost::encoding::encode_key(number, prost::encoding::WireType::LengthDelimited, &mut message);
+    prost::encoding::encode_varint(body.len() as u64, &mut message);
+    message.extend_from_slice(body);
+    message
+}
+
+fn encoded(bytes: &[u8]) -> String {
+    use base64::Engine;
+    base64::engine::general_purpose::STANDARD.encode(bytes)
+}
+
+#[test]
+fn protobuf_edition_as_a_serialized_descriptor_reads_the_same() {
+    use base64::Engine;
+    let field = |name: &str, number, options: &[u8]| {
+        let field = prost_types::FieldDescriptorProto {
+            name: Some(name.into()),
+            number: Some(number),
+            r#type: Some(11),
+            type_name: Some(".p.M".into()),
+            label: Some(1),
+            ..Default::default()
+        };
+        with(field.encode_to_vec(), 8, options)
+    };
+    // FieldOptions.features { message_encoding: DELIMITED }, next to an extension nobody knows.
+    let delimited = with(with(Vec::new(), 21, &[0x28, 2]), 5_000, b"x");
+    let prefixed = with(Vec::new(), 21, &[0x28, 1]);
+    let mut number = prost_types::FieldDescriptorProto {
+        name: Some("n".into()),
+        number: Some(3),
+        r#type: Some(5),
+        ..Default::default()
+    }
+    .encode_to_vec();
+    number = with(number, 8, &with(Vec::new(), 21, &[0x08, 2]));
+    let message = with(Vec::new(), 1, b"M");
+    let message = with(message, 2, &field("a", 1, &delimited));
+    let message = with(message, 2, &field("b", 2, &prefixed));
+    let message = with(message, 2, &number);
+    let file = with(with(Vec::new(), 1, b"x.proto"), 2, b"p");
+    let file = with(with(file, 4, &message), 12, b"editions");
+    // FileDescriptorProto.edition = EDITION_2023.
+    let file = [file, vec![0x70, 0xe8, 0x07]].concat();
+    let text = base64::engine::general_purpose::STANDARD.encode(&file);
+    let file = protobuf(&text, &[]).unwrap();
+    assert!(looks(&file, "p.M.a").1);
+    assert!(!looks(&file, "p.M.b").1);
+    assert!(looks(&file, "p.M.n").3);
+    let imports = protobuf_imports(&text).unwrap();
+    assert!(imports.is_empty());
+}
+
+#[test]
+fn protobuf_names_that_differ_by_case_only_are_two_fields() {
+    let text = "syntax = \"proto3\"; package p; message M {
+        int32 a = 1; int32 A = 2; optional int32 user_id = 3; E userId = 4; repeated E es = 5; M m = 6; oneof o { bool b = 7; } }
+        enum E { ZERO = 0; }";
+    let file = protobuf(text, &[]).unwrap();
+    assert_eq!(file.forgiven, ["fields of `M` whose names differ only by case or underscores"]);
+    let is = |label: &str, packed, implicit| (label.to_owned(), false, packed, implicit);
+    for (name, want) in [
+        ("p.M.a", is("Optional", false, true)),
+        ("p.M.A", is("Optional", false, true)),
+        ("p.M.user_id", is("Optional", false, false)),
+        ("p.M.userId", is("Optional", false, true)),
+        ("p.M.es", is("Repeated", true, false)),
+        ("p.M.m", is("Optional", false, false)),
+        ("p.M.b", is("Optional", false, false)),
+    ] {
+        assert_eq!(looks(&file, name), want, "{name}");
+    }
+    let message = file.messages().next().unwrap();
+    assert_eq!(message.oneofs().filter(|oneof| !oneof.is_synthetic()).count(), 1);
+}
+
+#[test]
+fn protobuf_schema_says_what_it_was_forgiven() {
+    let text = "syntax = \"proto3\"; import \"gone.proto\"; option (acme.owner) = \"x\";
+        message M { int32 a = 1 [(acme.rule).min = 1]; }";
+    let file = protobuf(text, &[]).unwrap();
+    assert_eq!(
+        file.forgiven,
+        [
+            "option `(acme.owner)` not read",
+            "option `(acme.rule).min` not read",
+            "import `gone.proto` not found"
+        ]
+    );
+    assert!(protobuf("syntax = \"proto3\"; message M {}", &[]).unwrap().forgiven.is_empty());
+    let edition = text.replace("syntax = \"proto3\"", "edition = \"2023\"");
+    assert_eq!(protobuf(&edition, &[]).unwrap().forgiven, file.forgiven);
 }
 
 fn base64(file: &prost_types::FileDescriptorProto) -> String {
@@ -273,10 +471,20 @@ fn damaged_schemas_are_harmless() {
     let text = include_str!("../../../tests/corpus/wire/shapes.proto");
     let descriptor = protobuf(text, &[]).unwrap().file_descriptor_proto().encode_to_vec();
     let schema = include_str!("../../../schemas/payments/v2.avsc");
+    let edition = EDITION_2023.as_bytes();
+    // Its descriptor, with other features of the file.
+    let serialized = protobuf(EDITION_2023, &[]).unwrap().file_descriptor_proto().encode_to_vec();
+    let serialized = [with(serialized, 12, b"editions"), vec![0x70, 0xe8, 0x07]].concat();
+    let serialized = with(serialized, 8, &with(Vec::new(), 50, &[0x08, 2, 0x28, 2]));
+    assert!(protobuf(&encoded(&serialized), &[]).is_ok_and(|f| !f.facts.editions.is_empty()));
     for round in 0..300 {
-        for (kind, whole) in
-            [(0, text.as_bytes()), (1, descriptor.as_slice()), (2, schema.as_bytes())]
-        {
+        for (kind, whole) in [
+            (0, text.as_bytes()),
+            (1, descriptor.as_slice()),
+            (2, schema.as_bytes()),
+            (0, edition),
+            (1, &serialized),
+        ] {
             let mut bytes = whole.to_vec();
             for _ in 0..=random.below(4) {
                 let at = random.below(bytes.len() as u64) as usize;
@@ -376,23 +584,6 @@ fn avro_text_without_references_stays_as_it_is() {
 }
 
 #[test]
-fn avro_names_that_java_reads_are_taken() {
-    for name in ["a-b.Envelope", "com.x.Outer$Inner", "größe.Straße", "_1", "db-1.Key"] {
-        let text = format!(
-            r#"{{"type":"record","name":"{name}","fields":[{{"name":"my-field","type":{{"type":"enum","name":"E-1","symbols":["a-b","N/A"]}}}}]}}"#
-        );
-        let slash = avro(&text, &[]).unwrap_err();
-        assert!(slash.message.contains("N/A"), "{slash}");
-        let text = text.replace("N/A", "NA");
-        avro(&text, &[]).unwrap();
-    }
-    for name in ["", "a..b", "a b", "a/b", "a\\u0000"] {
-        let text = format!(r#"{{"type":"fixed","name":"{name}","size":1}}"#);
-        assert!(avro(&text, &[]).is_err(), "{name}");
-    }
-}
-
-#[test]
 fn avro_fault_says_where_or_what() {
     let fault = avro("{\"type\":\n \"record\",]", &[]).unwrap_err();
     assert_eq!(
@@ -445,6 +636,6 @@ fn limits_are_checked_before_parsing() {
 #[test]
 fn json_schema_is_kept_as_text() {
     let schema = compile(1, Language::Json, "{\"title\": 1}", &[]).unwrap();
-    assert!(matches!(schema.parsed, Parsed::Json(text) if text == "{\"title\": 1}"));
+    assert!(matches!(schema.parsed, Parsed::Json(json) if json.text == "{\"title\": 1}"));
     assert_eq!(compile(1, Language::Json, "{", &[]).unwrap_err().code.id, "FB0304");
 }

@@ -56,7 +56,7 @@ impl Encoder {
         match (&self.protobuf, &self.schema.parsed) {
             (Some((message, _)), _) => Some(message.full_name().to_owned()),
             (None, Parsed::Avro(avro)) => avro.schema.name().map(|name| name.fullname(None)),
-            (None, Parsed::Json(text)) => serde_json::from_str::<Value>(text)
+            (None, Parsed::Json(json)) => serde_json::from_str::<Value>(&json.text)
                 .ok()
                 .and_then(|schema| schema.get("title")?.as_str().map(str::to_owned)),
             (None, Parsed::Protobuf(_)) => None,
@@ -88,6 +88,16 @@ impl Encoder {
             message::write_indexes(indexes, &mut out);
         }
         out
+    }
+
+    /// The payload of a JSON Schema's record: its text as it stands, since a tree would lose digits and the
+    /// order of members. `None`: the schema is of another language. The text must be JSON.
+    pub fn framed_text(&self, reference: SchemaRef, text: &str) -> Option<Vec<u8>> {
+        matches!(self.schema.parsed, Parsed::Json(_)).then(|| {
+            let mut out = self.header(reference);
+            out.extend_from_slice(text.trim().as_bytes());
+            out
+        })
     }
 
     /// The body alone, appended; after an error `out` holds a part of it.

@@ -1,18 +1,18 @@
 //! JSON → Protobuf, by the Protobuf JSON mapping.
 
 use prost::Message;
-use prost_reflect::{DynamicMessage, FileDescriptor, Kind, MessageDescriptor};
+use prost_reflect::{DynamicMessage, Kind, MessageDescriptor};
 use serde_json::{Map, Value};
 
 use crate::error::Fault;
 use crate::registry::codes::ENCODE;
-use crate::registry::message;
+use crate::registry::{ProtobufFile, message};
 
 use super::{DEPTH_MAX, Path};
 
 /// A message of the file and its indexes.
 pub(super) fn choose(
-    file: &FileDescriptor,
+    file: &ProtobufFile,
     name: Option<&str>,
 ) -> Result<(MessageDescriptor, Vec<u32>), Fault> {
     let found = match name {
@@ -23,10 +23,10 @@ pub(super) fn choose(
             [name, within.as_str()]
                 .iter()
                 .find_map(|name| pool.get_message_by_name(name))
-                .filter(|message| message.parent_file() == *file)
+                .filter(|message| message.parent_file() == file.file)
         }
     };
-    found.and_then(|m| message::indexes(&m).map(|indexes| (m, indexes))).ok_or_else(|| {
+    found.and_then(|m| message::indexes(file, &m).map(|indexes| (m, indexes))).ok_or_else(|| {
         let names: Vec<_> = file.messages().map(|m| m.full_name().to_owned()).collect();
         Fault::new(
             &ENCODE,

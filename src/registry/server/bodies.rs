@@ -170,7 +170,9 @@ pub(super) fn version_json(subject: &str, version: &Version) -> Map<String, Valu
 /// The answer, its text in the form that was asked for.
 pub(super) fn in_format(mut answer: Map<String, Value>, stored: &Stored, flags: &Flags) -> Value {
     let text = match (&stored.schema.parsed, flags.format.as_str()) {
-        (Parsed::Protobuf(file), "serialized") => {
+        // A file with an edition stands in the pool as proto2, which is not what was registered: its
+        // answer keeps the text.
+        (Parsed::Protobuf(file), "serialized") if file.facts.editions.is_empty() => {
             Some(base64::engine::general_purpose::STANDARD.encode(file.encode_to_vec()))
         }
         (Parsed::Avro(avro), "resolved") => Some(avro.json.clone()),

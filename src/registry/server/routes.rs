@@ -1,12 +1,13 @@
 //! Paths → store → JSON, as Confluent's registry answers.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
-use axum::response::Response;
-use axum::routing::{get, post};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodFilter as Method, MethodRouter};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -16,35 +17,88 @@ use super::bodies::{Flags, Json, in_format, number, schema_json, sent, text, ver
 use super::compat::Level;
 use super::store::{Answer, ApiError, Mode, Store, Version};
 
-type Shared = State<Arc<Mutex<Store>>>;
+type Shared = Arc<Mutex<Store>>;
+
+/// One request.
+struct Asked {
+    path: HashMap<String, String>,
+    flags: Flags,
+    body: Bytes,
+}
+
+impl Asked {
+    /// A part of the path by its name in the route.
+    fn part(&self, name: &str) -> &str {
+        self.path.get(name).map_or("", String::as_str)
+    }
+
+    fn id(&self) -> Answer<u32> {
+        number(self.part("id"))
+    }
+
+    fn subject(&self) -> &str {
+        self.part("subject")
+    }
+
+    fn version(&self) -> &str {
+        self.part("version")
+    }
+}
+
+/// A handler is a function of the store and the request; what carries it is here, once.
+fn on<R: IntoResponse + 'static>(
+    method: Method,
+    handle: fn(&mut Store, &Asked) -> Answer<R>,
+) -> MethodRouter<Shared> {
+    axum::routing::on(
+        method,
+        async move |State(store): State<Shared>,
+                    Path(path): Path<HashMap<String, String>>,
+                    Query(flags): Query<Flags>,
+                    body: Bytes| {
+            handle(&mut lock(&store), &Asked { path, flags, body })
+        },
+    )
+}
 
 pub(super) fn router() -> Router {
+    let (get, put, post, delete) = (Method::GET, Method::PUT, Method::POST, Method::DELETE);
     Router::new()
-        .route("/", get(async || Json(json!({}))))
-        .route("/schemas", get(schemas))
-        .route("/schemas/types", get(async || Json(json!(["JSON", "PROTOBUF", "AVRO"]))))
-        .route("/schemas/ids/{id}", get(by_id))
-        .route("/schemas/ids/{id}/schema", get(text_by_id))
-        .route("/schemas/ids/{id}/subjects", get(subjects_by_id))
-        .route("/schemas/ids/{id}/versions", get(versions_by_id))
-        .route("/schemas/guids/{guid}", get(by_guid))
-        .route("/subjects", get(subjects))
-        .route("/subjects/{subject}", post(lookup).delete(delete_subject))
-        .route("/subjects/{subject}/versions", get(versions).post(register))
-        .route("/subjects/{subject}/versions/{version}", get(version).delete(delete_version))
-        .route("/subjects/{subject}/versions/{version}/schema", get(version_text))
-        .route("/subjects/{subject}/versions/{version}/referencedby", get(referenced_by))
-        .route("/compatibility/subjects/{subject}/versions", post(compatible_with_all))
-        .route("/compatibility/subjects/{subject}/versions/{version}", post(compatible_with))
-        .route("/config", get(config).put(set_config).delete(delete_config))
+        .route("/", on(get, |_, _| Ok(Json(json!({})))))
+        .route("/schemas", on(get, schemas))
+        .route("/schemas/types", on(get, |_, _| Ok(Json(json!(["JSON", "PROTOBUF", "AVRO"])))))
+        .route("/schemas/ids/{id}", on(get, by_id))
+        .route("/schemas/ids/{id}/schema", on(get, text_by_id))
+        .route("/schemas/ids/{id}/subjects", on(get, subjects_by_id))
+        .route("/schemas/ids/{id}/versions", on(get, versions_by_id))
+        .route("/schemas/guids/{guid}", on(get, by_guid))
+        .route("/subjects", on(get, subjects))
+        .route("/subjects/{subject}", on(post, lookup).merge(on(delete, delete_subject)))
+        .route("/subjects/{subject}/versions", on(get, versions).merge(on(post, register)))
+        .route(
+            "/subjects/{subject}/versions/{version}",
+            on(get, version).merge(on(delete, delete_version)),
+        )
+        .route("/subjects/{subject}/versions/{version}/schema", on(get, version_text))
+        .route("/subjects/{subject}/versions/{version}/referencedby", on(get, referenced_by))
+        .route("/compatibility/subjects/{subject}/versions", on(post, compatible_with_all))
+        .route("/compatibility/subjects/{subject}/versions/{version}", on(post, compatible_with))
+        .route(
+            "/config",
+            on(get, config).merge(on(put, set_config)).merge(on(delete, delete_config)),
+        )
         .route(
             "/config/{subject}",
-            get(subject_config).put(set_subject_config).delete(delete_subject_config),
+            on(get, subject_config)
+                .merge(on(put, set_subject_config))
+                .merge(on(delete, delete_subject_config)),
         )
-        .route("/mode", get(mode).put(set_mode))
+        .route("/mode", on(get, mode).merge(on(put, set_mode)))
         .route(
             "/mode/{subject}",
-            get(subject_mode).put(set_subject_mode).delete(delete_subject_mode),
+            on(get, subject_mode)
+                .merge(on(put, set_subject_mode))
+                .merge(on(delete, delete_subject_mode)),
         )
         .fallback(async || ApiError::new(404, 404, "HTTP 404 Not Found"))
         .method_not_allowed_fallback(async || {
@@ -63,60 +117,44 @@ fn lock(store: &Arc<Mutex<Store>>) -> MutexGuard<'_, Store> {
 
 // -- schemas --
 
-async fn schemas(State(store): Shared, Query(flags): Query<Flags>) -> Reply {
-    let store = lock(&store);
+fn schemas(store: &mut Store, asked: &Asked) -> Reply {
     let mut out = Vec::new();
     for (subject, versions) in &store.subjects {
-        if !subject.starts_with(&flags.subject_prefix) {
+        if !subject.starts_with(&asked.flags.subject_prefix) {
             continue;
         }
-        let seen: Vec<_> = versions.iter().filter(|v| flags.deleted || !v.deleted).collect();
-        let from = if flags.latest_only { seen.len().saturating_sub(1) } else { 0 };
+        let seen: Vec<_> = versions.iter().filter(|v| asked.flags.deleted || !v.deleted).collect();
+        let from = if asked.flags.latest_only { seen.len().saturating_sub(1) } else { 0 };
         out.extend(seen[from..].iter().map(|v| Value::Object(version_json(subject, v))));
     }
     Ok(Json(Value::Array(out)))
 }
 
-async fn by_id(State(store): Shared, Path(id): Path<String>, Query(flags): Query<Flags>) -> Reply {
-    let store = lock(&store);
-    let stored = store.by_id(number(&id)?)?;
-    Ok(Json(in_format(schema_json(stored), stored, &flags)))
+fn by_id(store: &mut Store, asked: &Asked) -> Reply {
+    let stored = store.by_id(asked.id()?)?;
+    Ok(Json(in_format(schema_json(stored), stored, &asked.flags)))
 }
 
-async fn by_guid(
-    State(store): Shared,
-    Path(guid): Path<String>,
-    Query(flags): Query<Flags>,
-) -> Reply {
-    let store = lock(&store);
-    let stored = store.by_guid(&guid)?;
-    Ok(Json(in_format(schema_json(stored), stored, &flags)))
+fn by_guid(store: &mut Store, asked: &Asked) -> Reply {
+    let stored = store.by_guid(asked.part("guid"))?;
+    Ok(Json(in_format(schema_json(stored), stored, &asked.flags)))
 }
 
-async fn text_by_id(State(store): Shared, Path(id): Path<String>) -> Answer<Response> {
-    let store = lock(&store);
-    Ok(text(store.by_id(number(&id)?)?))
+fn text_by_id(store: &mut Store, asked: &Asked) -> Answer<Response> {
+    Ok(text(store.by_id(asked.id()?)?))
 }
 
-async fn subjects_by_id(
-    State(store): Shared,
-    Path(id): Path<String>,
-    Query(flags): Query<Flags>,
-) -> Reply {
-    let store = lock(&store);
-    let mut subjects: Vec<&str> =
-        holders(&store, number(&id)?, &flags)?.into_iter().map(|(subject, _)| subject).collect();
+fn subjects_by_id(store: &mut Store, asked: &Asked) -> Reply {
+    let mut subjects: Vec<&str> = holders(store, asked.id()?, &asked.flags)?
+        .into_iter()
+        .map(|(subject, _)| subject)
+        .collect();
     subjects.dedup();
     Ok(Json(json!(subjects)))
 }
 
-async fn versions_by_id(
-    State(store): Shared,
-    Path(id): Path<String>,
-    Query(flags): Query<Flags>,
-) -> Reply {
-    let store = lock(&store);
-    let versions: Vec<Value> = holders(&store, number(&id)?, &flags)?
+fn versions_by_id(store: &mut Store, asked: &Asked) -> Reply {
+    let versions: Vec<Value> = holders(store, asked.id()?, &asked.flags)?
         .into_iter()
         .map(|(subject, version)| json!({ "subject": subject, "version": version }))
         .collect();
@@ -138,129 +176,89 @@ fn holders<'a>(store: &'a Store, id: u32, flags: &Flags) -> Answer<Vec<(&'a str,
 
 // -- subjects --
 
-async fn subjects(State(store): Shared, Query(flags): Query<Flags>) -> Reply {
-    let store = lock(&store);
+fn subjects(store: &mut Store, asked: &Asked) -> Reply {
     let shown = |versions: &[Version]| {
         let live = versions.iter().any(|v| !v.deleted);
-        if flags.deleted_only { !live } else { live || flags.deleted }
+        if asked.flags.deleted_only { !live } else { live || asked.flags.deleted }
     };
     let names: Vec<&str> = store
         .subjects
         .iter()
-        .filter(|(name, versions)| name.starts_with(&flags.subject_prefix) && shown(versions))
+        .filter(|(name, versions)| name.starts_with(&asked.flags.subject_prefix) && shown(versions))
         .map(|(name, _)| name.as_str())
         .collect();
     Ok(Json(json!(names)))
 }
 
-async fn versions(
-    State(store): Shared,
-    Path(subject): Path<String>,
-    Query(flags): Query<Flags>,
-) -> Reply {
-    let store = lock(&store);
-    let versions = store.versions(&subject, flags.deleted || flags.deleted_only)?;
-    let numbers: Vec<u32> =
-        versions.iter().filter(|v| !flags.deleted_only || v.deleted).map(|v| v.version).collect();
+fn versions(store: &mut Store, asked: &Asked) -> Reply {
+    let versions =
+        store.versions(asked.subject(), asked.flags.deleted || asked.flags.deleted_only)?;
+    let numbers: Vec<u32> = versions
+        .iter()
+        .filter(|v| !asked.flags.deleted_only || v.deleted)
+        .map(|v| v.version)
+        .collect();
     Ok(Json(json!(numbers)))
 }
 
-async fn version(
-    State(store): Shared,
-    Path((subject, version)): Path<(String, String)>,
-    Query(flags): Query<Flags>,
-) -> Reply {
-    let store = lock(&store);
-    let found = store.version(&subject, &version, flags.deleted)?;
-    let answer = version_json(&subject, found);
-    Ok(Json(in_format(answer, &found.stored, &flags)))
+fn version(store: &mut Store, asked: &Asked) -> Reply {
+    let found = store.version(asked.subject(), asked.version(), asked.flags.deleted)?;
+    let answer = version_json(asked.subject(), found);
+    Ok(Json(in_format(answer, &found.stored, &asked.flags)))
 }
 
-async fn version_text(
-    State(store): Shared,
-    Path((subject, version)): Path<(String, String)>,
-    Query(flags): Query<Flags>,
-) -> Answer<Response> {
-    let store = lock(&store);
-    Ok(text(&store.version(&subject, &version, flags.deleted)?.stored))
+fn version_text(store: &mut Store, asked: &Asked) -> Answer<Response> {
+    Ok(text(&store.version(asked.subject(), asked.version(), asked.flags.deleted)?.stored))
 }
 
-async fn referenced_by(
-    State(store): Shared,
-    Path((subject, version)): Path<(String, String)>,
-) -> Reply {
-    let store = lock(&store);
-    let number = store.version(&subject, &version, true)?.version;
+fn referenced_by(store: &mut Store, asked: &Asked) -> Reply {
+    let number = store.version(asked.subject(), asked.version(), true)?.version;
     let mut ids: Vec<u32> =
-        store.referenced_by(&subject, number).into_iter().map(|v| v.stored.id).collect();
+        store.referenced_by(asked.subject(), number).into_iter().map(|v| v.stored.id).collect();
     ids.sort_unstable();
     ids.dedup();
     Ok(Json(json!(ids)))
 }
 
-async fn register(State(store): Shared, Path(subject): Path<String>, body: Bytes) -> Reply {
-    let sent = sent(&body)?;
-    let added = lock(&store).register(&subject, sent)?;
-    Ok(Json(Value::Object(version_json(&subject, &added))))
+fn register(store: &mut Store, asked: &Asked) -> Reply {
+    let sent = sent(&asked.body)?;
+    let added = store.register(asked.subject(), sent)?;
+    Ok(Json(Value::Object(version_json(asked.subject(), &added))))
 }
 
-async fn lookup(
-    State(store): Shared,
-    Path(subject): Path<String>,
-    Query(flags): Query<Flags>,
-    body: Bytes,
-) -> Reply {
-    let sent = sent(&body)?;
-    let store = lock(&store);
-    let found = store.lookup(&subject, &sent, flags.deleted)?;
-    Ok(Json(Value::Object(version_json(&subject, found))))
+fn lookup(store: &mut Store, asked: &Asked) -> Reply {
+    let sent = sent(&asked.body)?;
+    let found = store.lookup(asked.subject(), &sent, asked.flags.deleted)?;
+    Ok(Json(Value::Object(version_json(asked.subject(), found))))
 }
 
-async fn delete_subject(
-    State(store): Shared,
-    Path(subject): Path<String>,
-    Query(flags): Query<Flags>,
-) -> Reply {
-    let versions = lock(&store).delete_subject(&subject, flags.permanent)?;
+fn delete_subject(store: &mut Store, asked: &Asked) -> Reply {
+    let versions = store.delete_subject(asked.subject(), asked.flags.permanent)?;
     Ok(Json(json!(versions)))
 }
 
-async fn delete_version(
-    State(store): Shared,
-    Path((subject, version)): Path<(String, String)>,
-    Query(flags): Query<Flags>,
-) -> Reply {
-    let number = lock(&store).delete_version(&subject, &version, flags.permanent)?;
+fn delete_version(store: &mut Store, asked: &Asked) -> Reply {
+    let number = store.delete_version(asked.subject(), asked.version(), asked.flags.permanent)?;
     Ok(Json(json!(number)))
 }
 
 // -- compatibility --
 
-async fn compatible_with_all(
-    State(store): Shared,
-    Path(subject): Path<String>,
-    Query(flags): Query<Flags>,
-    body: Bytes,
-) -> Reply {
-    let sent = sent(&body)?;
-    let store = lock(&store);
+fn compatible_with_all(store: &mut Store, asked: &Asked) -> Reply {
+    let sent = sent(&asked.body)?;
     let schema = store.compile(&sent)?;
-    let messages = store.incompatibilities(&subject, &schema, store.level_of(&subject))?;
-    Ok(verdict(messages, flags.verbose))
+    let messages =
+        store.incompatibilities(asked.subject(), &schema, store.level_of(asked.subject()))?;
+    Ok(verdict(messages, asked.flags.verbose))
 }
 
-async fn compatible_with(
-    State(store): Shared,
-    Path((subject, version)): Path<(String, String)>,
-    Query(flags): Query<Flags>,
-    body: Bytes,
-) -> Reply {
-    let sent = sent(&body)?;
-    let store = lock(&store);
+fn compatible_with(store: &mut Store, asked: &Asked) -> Reply {
+    let sent = sent(&asked.body)?;
     let schema = store.compile(&sent)?;
-    let old = store.version(&subject, &version, false)?;
-    let messages = super::compat::check(store.level_of(&subject), &old.stored.schema, &schema);
-    Ok(verdict(messages, flags.verbose))
+    let old = store.version(asked.subject(), asked.version(), false)?;
+    let messages =
+        super::compat::check(store.level_of(asked.subject()), &old.stored.schema, &schema);
+    Ok(verdict(messages, asked.flags.verbose))
 }
 
 fn verdict(messages: Vec<String>, verbose: bool) -> Json {
@@ -290,53 +288,47 @@ fn level(body: &[u8]) -> Answer<Level> {
     Level::from_name(&new.compatibility).ok_or_else(wrong)
 }
 
-async fn config(State(store): Shared) -> Json {
-    Json(json!({ "compatibilityLevel": lock(&store).level.name() }))
+fn config(store: &mut Store, _: &Asked) -> Reply {
+    Ok(Json(json!({ "compatibilityLevel": store.level.name() })))
 }
 
-async fn set_config(State(store): Shared, body: Bytes) -> Reply {
-    let level = level(&body)?;
-    lock(&store).level = level;
+fn set_config(store: &mut Store, asked: &Asked) -> Reply {
+    let level = level(&asked.body)?;
+    store.level = level;
     Ok(Json(json!({ "compatibility": level.name() })))
 }
 
-async fn delete_config(State(store): Shared) -> Json {
-    let old = std::mem::replace(&mut lock(&store).level, Level::Backward);
-    Json(json!({ "compatibilityLevel": old.name() }))
+fn delete_config(store: &mut Store, _: &Asked) -> Reply {
+    let old = std::mem::replace(&mut store.level, Level::Backward);
+    Ok(Json(json!({ "compatibilityLevel": old.name() })))
 }
 
-async fn subject_config(
-    State(store): Shared,
-    Path(subject): Path<String>,
-    Query(flags): Query<Flags>,
-) -> Reply {
-    let store = lock(&store);
-    let own = store.levels.get(&subject).copied();
-    let level = own.or(flags.default_to_global.then_some(store.level)).ok_or_else(|| {
+fn subject_config(store: &mut Store, asked: &Asked) -> Reply {
+    let own = store.levels.get(asked.subject()).copied();
+    let level = own.or(asked.flags.default_to_global.then_some(store.level)).ok_or_else(|| {
         ApiError::new(
             404,
             40408,
-            format!("Subject '{subject}' does not have subject-level compatibility configured"),
+            format!(
+                "Subject '{}' does not have subject-level compatibility configured",
+                asked.subject()
+            ),
         )
     })?;
     Ok(Json(json!({ "compatibilityLevel": level.name() })))
 }
 
-async fn set_subject_config(
-    State(store): Shared,
-    Path(subject): Path<String>,
-    body: Bytes,
-) -> Reply {
-    let level = level(&body)?;
-    lock(&store).levels.insert(subject, level);
+fn set_subject_config(store: &mut Store, asked: &Asked) -> Reply {
+    let level = level(&asked.body)?;
+    store.levels.insert(asked.subject().to_owned(), level);
     Ok(Json(json!({ "compatibility": level.name() })))
 }
 
-async fn delete_subject_config(State(store): Shared, Path(subject): Path<String>) -> Reply {
-    let old = lock(&store).levels.remove(&subject);
+fn delete_subject_config(store: &mut Store, asked: &Asked) -> Reply {
+    let old = store.levels.remove(asked.subject());
     match old {
         Some(level) => Ok(Json(json!({ "compatibilityLevel": level.name() }))),
-        None => Err(ApiError::subject_not_found(&subject)),
+        None => Err(ApiError::subject_not_found(asked.subject())),
     }
 }
 
@@ -357,43 +349,38 @@ fn new_mode(body: &[u8]) -> Answer<Mode> {
     Mode::from_name(&new.mode).ok_or_else(wrong)
 }
 
-async fn mode(State(store): Shared) -> Json {
-    Json(json!({ "mode": lock(&store).mode.name() }))
+fn mode(store: &mut Store, _: &Asked) -> Reply {
+    Ok(Json(json!({ "mode": store.mode.name() })))
 }
 
-async fn set_mode(State(store): Shared, body: Bytes) -> Reply {
-    let mode = new_mode(&body)?;
-    lock(&store).mode = mode;
+fn set_mode(store: &mut Store, asked: &Asked) -> Reply {
+    let mode = new_mode(&asked.body)?;
+    store.mode = mode;
     Ok(Json(json!({ "mode": mode.name() })))
 }
 
-async fn subject_mode(
-    State(store): Shared,
-    Path(subject): Path<String>,
-    Query(flags): Query<Flags>,
-) -> Reply {
-    let store = lock(&store);
-    let own = store.modes.get(&subject).copied();
-    let mode = own.or(flags.default_to_global.then_some(store.mode)).ok_or_else(|| {
+fn subject_mode(store: &mut Store, asked: &Asked) -> Reply {
+    let own = store.modes.get(asked.subject()).copied();
+    let mode = own.or(asked.flags.default_to_global.then_some(store.mode)).ok_or_else(|| {
         ApiError::new(
             404,
             40409,
-            format!("Subject '{subject}' does not have subject-level mode configured"),
+            format!("Subject '{}' does not have subject-level mode configured", asked.subject()),
         )
     })?;
     Ok(Json(json!({ "mode": mode.name() })))
 }
 
-async fn set_subject_mode(State(store): Shared, Path(subject): Path<String>, body: Bytes) -> Reply {
-    let mode = new_mode(&body)?;
-    lock(&store).modes.insert(subject, mode);
+fn set_subject_mode(store: &mut Store, asked: &Asked) -> Reply {
+    let mode = new_mode(&asked.body)?;
+    store.modes.insert(asked.subject().to_owned(), mode);
     Ok(Json(json!({ "mode": mode.name() })))
 }
 
-async fn delete_subject_mode(State(store): Shared, Path(subject): Path<String>) -> Reply {
-    let old = lock(&store).modes.remove(&subject);
+fn delete_subject_mode(store: &mut Store, asked: &Asked) -> Reply {
+    let old = store.modes.remove(asked.subject());
     match old {
         Some(mode) => Ok(Json(json!({ "mode": mode.name() }))),
-        None => Err(ApiError::subject_not_found(&subject)),
+        None => Err(ApiError::subject_not_found(asked.subject())),
     }
 }

@@ -1,4 +1,4 @@
-//! A client that looks at a cluster without joining the group: for `check`.
+//! A client that looks at a cluster without joining the group: for `check` and `decode`.
 //!
 //! Owns: the topics there are, where their Kafka partitions would start, some records.
 //! Does not own: what they mean. Commits nothing, subscribes to nothing.
@@ -19,7 +19,7 @@ use crate::config;
 use crate::error::Fault;
 use crate::position::{Offset, TopicPartition};
 use crate::record::RecordBatch;
-use crate::source::codes::{ASSIGNMENT, PARTITION};
+use crate::source::codes::{ASSIGNMENT, BROKERS, PARTITION};
 use crate::source::properties::{self, lower};
 use crate::source::{Starts, Watermarks};
 
@@ -66,6 +66,68 @@ impl Look {
     /// Where these Kafka partitions would start now, and why. Blocks for some seconds at most.
     pub fn starts(&self, partitions: &[TopicPartition]) -> Result<Starts, Fault> {
         start::resolve(&self.client, &self.source, partitions)
+    }
+
+    /// First and end offset of a log. Blocks for up to `wait`. Error: `BROKERS` with the cause.
+    pub fn log(&self, partition: &TopicPartition, wait: Duration) -> Result<Watermarks, Fault> {
+        let asked = self
+            .client
+            .fetch_watermarks(&partition.topic, partition.partition, wait)
+            .map_err(|e| {
+                let cause = start::with_recent(&self.client, &e);
+                Fault::new(&BROKERS, format!("log of kafka partition `{partition}`: {cause}"))
+            })?;
+        Ok(Watermarks { low: asked.0, high: asked.1 })
+    }
+
+    /// Hands the records of one stretch on, batch by batch, until `take` says false or its log ends; then
+    /// gives the offset after the last one. Less than the log's end: nothing more came for `idle` (the
+    /// rest may be control records). Error: the Kafka partition gives none, or `take` failed.
+    pub fn read(
+        &self,
+        stretch: &Stretch,
+        idle: Duration,
+        take: &mut dyn FnMut(RecordBatch) -> Result<bool, Fault>,
+    ) -> Result<Offset, Fault> {
+        let Stretch { partition, from, log } = stretch;
+        let mut next = *from;
+        let mut list = TopicPartitionList::new();
+        let queue = PartitionQueue::take(self.client.client().native_ptr(), partition);
+        let at = rdkafka::Offset::Offset(next);
+        let listed = list.add_partition_offset(&partition.topic, partition.partition, at);
+        let (Some(mut queue), Ok(())) = (queue, listed) else {
+            let text = format!("kafka partition `{partition}`: a name or an offset that is none");
+            return Err(Fault::new(&PARTITION, text));
+        };
+        self.client.assign(&list).map_err(|e| {
+            let text = format!("kafka assignment: {}", lower(&e.to_string()));
+            Fault::new(&ASSIGNMENT, text)
+        })?;
+        let clock = clock::System::new();
+        let (mut buffer, mut heard_ms) = (Vec::new(), 0);
+        let ended = loop {
+            if next >= log.high || clock.now().mono_ms - heard_ms >= idle.as_millis() as u64 {
+                break Ok(next);
+            }
+            let read = queue.read(partition, next, ROOM, &mut buffer);
+            if let Some(batch) = read.batch {
+                next = batch.next;
+                match take(batch) {
+                    Ok(true) => {}
+                    Ok(false) => break Ok(next),
+                    Err(fault) => break Err(fault),
+                }
+                heard_ms = clock.now().mono_ms;
+            } else {
+                let _ = self.client.poll(TURN);
+            }
+            if let Some(fault) = read.fault {
+                break Err(fault);
+            }
+        };
+        drop(queue);
+        let _ = self.client.unassign();
+        ended
     }
 
     /// Records from these places on, until `count` of them are there, all logs have ended, or the time

@@ -4,6 +4,7 @@ use forebay::config::Limits;
 use forebay::decode::{Options, avro, codes};
 
 use super::{decoder, native};
+use crate::alloc::measured;
 
 /// A varint of `value`, zigzag.
 fn long(value: i64) -> Vec<u8> {
@@ -29,9 +30,23 @@ fn refused(schema: &str, body: &[u8], code: &forebay::error::Code) -> String {
 
 #[track_caller]
 fn refused_by(schema: &str, body: &[u8], code: &forebay::error::Code, options: &Options) -> String {
+    refused_within(schema, body, code, options, 64 << 10)
+}
+
+/// At most `peak_max` bytes are allocated at once on the way to the refusal.
+#[track_caller]
+fn refused_within(
+    schema: &str,
+    body: &[u8],
+    code: &forebay::error::Code,
+    options: &Options,
+    peak_max: usize,
+) -> String {
     let mut decoder = decoder(schema, options);
-    let reject = decoder.append(body).unwrap_err();
+    let (result, used) = measured(|| decoder.append(body));
+    let reject = result.unwrap_err();
     assert_eq!(reject.code, code, "{reject}");
+    assert!(used.peak < peak_max, "{} bytes at once, {peak_max} allowed: {reject}", used.peak);
     assert_eq!((decoder.rows(), decoder.bytes()), (0, 0));
     let kept = decoder.finish().get_array_memory_size();
     assert!(kept < 2 << 20, "{kept} bytes kept of a refused record");
@@ -148,7 +163,11 @@ fn recursion_deeper_than_the_limit_is_refused() {
     for recursion in [forebay::config::Recursion::Json, forebay::config::Recursion::Bytes] {
         let mut options = native();
         options.value.recursion = recursion;
-        refused_by(schema, &[2; 1_000_000], &codes::DEPTH, &options);
+        let message = refused_by(schema, &[2; 1_000_000], &codes::DEPTH, &options);
+        // Each byte is a union and the record in it: two levels.
+        assert!(message.starts_with("avro field `next.next.next."), "{message}");
+        let ending = "at byte 50: value nested 101 levels deep, at most `limits.depth` of 100 required; raise it if the data is honest";
+        assert!(message.ends_with(ending), "{message}");
         let mut decoder = decoder(schema, &options);
         decoder.append(&[[2; 40].as_slice(), &[0]].concat()).unwrap();
     }
@@ -173,10 +192,82 @@ fn json_of_items_without_bytes_is_bounded_by_its_text() {
     options.limits = Limits { decoded_bytes: 1 << 20, ..Limits::default() };
     // The outer record is empty, the inner one has 20,000 symbols: 200 MB of text.
     let body = [vec![0, 2], long(20_000), vec![0; 20_000], vec![0, 0]].concat();
-    refused_by(&schema, &body, &codes::TOO_LARGE, &options);
+    refused_within(&schema, &body, &codes::TOO_LARGE, &options, 4 << 20);
     // The same in a column: text, too.
     let body = [long(20_000), vec![0; 20_000], vec![0, 0]].concat();
-    refused_by(&schema, &body, &codes::TOO_LARGE, &options);
+    refused_within(&schema, &body, &codes::TOO_LARGE, &options, 4 << 20);
+}
+
+/// A decimal of sixteen million bytes, in every column that a decimal may have and as JSON text.
+#[test]
+fn giant_decimal_is_refused_before_it_is_worked_out() {
+    let giant = vec![0x7f; 16 << 20];
+    let body = [long(giant.len() as i64), giant].concat();
+    let bytes = |precision: usize| {
+        format!(r#"{{"type":"bytes","logicalType":"decimal","precision":{precision},"scale":2}}"#)
+    };
+    for precision in [4, 38, 39, 76, 77, 1_000] {
+        for options in [native(), super::everyone()] {
+            refused_by(&record(&bytes(precision)), &body, &avro::codes::DECIMAL, &options);
+        }
+    }
+    // Padded with its sign it is a small number, and costs nothing but its bytes.
+    let mut padded = vec![0; 16 << 20];
+    padded.extend([0x04, 0xd2]);
+    let body = [long(padded.len() as i64), padded].concat();
+    for precision in [4, 39, 1_000] {
+        let mut decoder = decoder(&record(&bytes(precision)), &native());
+        let (result, used) = measured(|| decoder.append(&body));
+        result.unwrap();
+        assert!(used.peak < 64 << 10, "{} bytes at once", used.peak);
+    }
+    // As JSON every digit is said, up to a thousand of them; then the bytes.
+    let schema = r#"{"type":"record","name":"A","fields":[{"name":"d","type":{"type":"bytes","logicalType":"decimal","precision":4}},{"name":"a","type":["null","A"]}]}"#;
+    let giant = vec![0x7f; 16 << 20];
+    let body = [&[0, 2][..], &long(giant.len() as i64), &giant, &[0]].concat();
+    let mut decoder = decoder(schema, &native());
+    let (result, used) = measured(|| decoder.append(&body));
+    result.unwrap();
+    assert!(used.peak < 6 * giant.len(), "{} bytes at once", used.peak);
+}
+
+/// Many blocks of one item each: time and memory of their bytes, no more.
+#[test]
+fn many_small_blocks_cost_what_they_hold() {
+    let schema = record(r#"{"type":"array","items":"int"}"#);
+    let body = [[2u8, 14].repeat(1 << 20), vec![0]].concat();
+    let mut decoder = decoder(&schema, &native());
+    let (result, used) = measured(|| decoder.append(&body));
+    result.unwrap();
+    // Four bytes an item, and once more while the column grows.
+    assert!(used.peak < 16 << 20, "{} bytes at once", used.peak);
+}
+
+/// A million records without bytes inside one list, inside a list, and as text.
+#[test]
+fn zero_width_items_within_the_nodes_take_bits() {
+    let empty = r#"{"type":"record","name":"E","fields":[]}"#;
+    for (items, peak_max) in [
+        (r#""null""#, 64 << 10),
+        (empty, 4 << 20),
+        (r#"{"type":"record","name":"N","fields":[{"name":"a","type":"null"}]}"#, 4 << 20),
+    ] {
+        let schema = record(&format!(r#"{{"type":"array","items":{items}}}"#));
+        let mut decoder = decoder(&schema, &native());
+        let body = [long(9_000_000), vec![0]].concat();
+        let (result, used) = measured(|| decoder.append(&body));
+        result.unwrap();
+        assert!(used.peak < peak_max, "{items}: {} bytes at once", used.peak);
+    }
+    let mut options = native();
+    options.value.unions = forebay::config::Unions::Json;
+    let schema = record(&format!(r#"["int",{{"type":"array","items":{empty}}}]"#));
+    let body = [vec![2], long(4_000_000), vec![0]].concat();
+    let mut decoder = decoder(&schema, &options);
+    let (result, used) = measured(|| decoder.append(&body));
+    result.unwrap();
+    // `{},` four million times, twice while it grows and is copied.
+    assert!(used.peak < 4 * 12_000_000, "{} bytes at once", used.peak);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Datums that other programs wrote: `tests/corpus/avro`.
 
 use arrow::array::{Array, AsArray};
-use arrow::datatypes::{DataType, Float32Type, Int32Type, Int64Type};
+use arrow::datatypes::*;
 use serde_json::{Value as Json, json};
 
 use super::{decoder, everyone, native, unhex};
@@ -30,14 +30,14 @@ fn datum_of_another_program_becomes_its_row() {
 }
 
 /// Equal, where 1 and 1.0 are the same number: some expected values were promoted.
-fn equal(a: &Json, b: &Json) -> bool {
+pub(super) fn equal(a: &Json, b: &Json) -> bool {
     match (a, b) {
         (Json::Number(a), Json::Number(b)) => a == b || a.as_f64() == b.as_f64(),
         (a, b) => a == b,
     }
 }
 
-fn cell(array: &dyn Array, row: usize) -> Json {
+pub(super) fn cell(array: &dyn Array, row: usize) -> Json {
     if array.is_null(row) {
         return Json::Null;
     }
@@ -46,6 +46,29 @@ fn cell(array: &dyn Array, row: usize) -> Json {
         DataType::Int32 => json!(array.as_primitive::<Int32Type>().value(row)),
         DataType::Int64 => json!(array.as_primitive::<Int64Type>().value(row)),
         DataType::Float32 => json!(array.as_primitive::<Float32Type>().value(row)),
+        DataType::Float64 => match array.as_primitive::<Float64Type>().value(row) {
+            nan if nan.is_nan() => json!("NaN"),
+            number => json!(number),
+        },
+        DataType::Date32 => json!({"days": array.as_primitive::<Date32Type>().value(row)}),
+        DataType::Time64(_) => {
+            json!({"us": array.as_primitive::<Time64MicrosecondType>().value(row)})
+        }
+        DataType::Timestamp(unit, _) => {
+            let number = arrow::compute::cast(&array.slice(row, 1), &DataType::Int64).unwrap();
+            json!({ (unit.to_string().replace('µ', "u")): number.as_primitive::<Int64Type>().value(0) })
+        }
+        DataType::Decimal128(..) => {
+            json!({"decimal": array.as_primitive::<Decimal128Type>().value_as_string(row)})
+        }
+        DataType::FixedSizeBinary(_) => {
+            let bytes = array.as_fixed_size_binary().value(row);
+            json!({"hex": bytes.iter().map(|b| format!("{b:02x}")).collect::<String>()})
+        }
+        DataType::Struct(fields) => {
+            let columns = fields.iter().zip(array.as_struct().columns());
+            columns.map(|(field, column)| (field.name().clone(), cell(column, row))).collect()
+        }
         DataType::Utf8 => json!(array.as_string::<i32>().value(row)),
         DataType::Binary => {
             let bytes = array.as_binary::<i32>().value(row);

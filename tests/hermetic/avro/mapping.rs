@@ -7,7 +7,7 @@ use forebay::decode::{Options, Plan};
 
 use super::{decoder, everyone, native, registered, unhex};
 
-fn field(field_type: &str) -> String {
+pub(super) fn field(field_type: &str) -> String {
     format!(r#"{{"type":"record","name":"R","fields":[{{"name":"f","type":{field_type}}}]}}"#)
 }
 
@@ -48,7 +48,7 @@ fn written(batch: &RecordBatch) -> String {
 
 /// Type, bytes of one value (the specification's examples where it has them), exact column, column for
 /// every reader where it is another one.
-const TYPES: &[(&str, &str, &str, &str)] = &[
+pub(super) const TYPES: &[(&str, &str, &str, &str)] = &[
     (r#""null""#, "", "Null? null", ""),
     (r#""boolean""#, "01", "Boolean true", ""),
     (r#""int""#, "01", "Int32 -1", ""),
@@ -101,6 +101,24 @@ const TYPES: &[(&str, &str, &str, &str)] = &[
         r#"{"type":"long","logicalType":"local-timestamp-millis"}"#,
         "d00f",
         r#"Timestamp(ms) "1970-01-01T00:00:01""#,
+        "",
+    ),
+    (
+        r#"{"type":"long","logicalType":"local-timestamp-micros"}"#,
+        "d00f",
+        r#"Timestamp(µs) "1970-01-01T00:00:00.001""#,
+        "",
+    ),
+    (
+        r#"{"type":"map","values":"int"}"#,
+        "0202610200",
+        r#"Map("key_value": non-null Struct("key": non-null Utf8, "value": non-null Int32), unsorted) {"a":1}"#,
+        "",
+    ),
+    (
+        r#"{"type":"map","values":["string","null"]}"#,
+        "04026102026200026300",
+        r#"Map("key_value": non-null Struct("key": non-null Utf8, "value": Utf8), unsorted) {"a":null,"b":"c"}"#,
         "",
     ),
     (
@@ -469,4 +487,169 @@ fn logical_type_beside_the_type_is_ignored_and_noted() {
     let plan = Plan::compile(&registered(schema), &[], &native()).unwrap();
     assert_eq!(plan.schema.field(0).data_type(), &DataType::Int64);
     assert!(plan.notes[0].starts_with(r#"n.R.at: logicalType "timestamp-millis" has no effect"#));
+}
+
+/// Type, bytes of a value, the column for Spark, Athena, Trino and DuckDB, each alone: the exact type where
+/// the reader opens it (files written and opened with Spark 4.0 and DuckDB 2.0; the documentation of the
+/// other two).
+const READERS: &[(&str, &str, [&str; 4])] = &[
+    (
+        r#"{"type":"string","logicalType":"uuid"}"#,
+        "4866383164346661652d376465632d313164302d613736352d303061306339316536626636",
+        ["Utf8", "Utf8", "Utf8", "FixedSizeBinary(16)"],
+    ),
+    (
+        r#"{"type":"fixed","name":"U","size":16,"logicalType":"uuid"}"#,
+        "f81d4fae7dec11d0a76500a0c91e6bf6",
+        ["Utf8", "Utf8", "Utf8", "FixedSizeBinary(16)"],
+    ),
+    (
+        r#"{"type":"int","logicalType":"time-millis"}"#,
+        "02",
+        ["Int64", "Int64", "Int64", "Time32(ms)"],
+    ),
+    (
+        r#"{"type":"long","logicalType":"time-micros"}"#,
+        "02",
+        ["Int64", "Int64", "Int64", "Time64(µs)"],
+    ),
+    (
+        r#"{"type":"long","logicalType":"timestamp-nanos"}"#,
+        "d00f",
+        [
+            r#"Timestamp(µs, "UTC")"#,
+            r#"Timestamp(µs, "UTC")"#,
+            r#"Timestamp(µs, "UTC")"#,
+            r#"Timestamp(ns, "UTC")"#,
+        ],
+    ),
+    (
+        r#"{"type":"bytes","logicalType":"decimal","precision":39,"scale":2}"#,
+        "0404d2",
+        ["Utf8", "Utf8", "Utf8", "Utf8"],
+    ),
+    (
+        r#"{"type":"bytes","logicalType":"decimal","precision":38,"scale":2}"#,
+        "0404d2",
+        ["Decimal128(38, 2)", "Decimal128(38, 2)", "Decimal128(38, 2)", "Decimal128(38, 2)"],
+    ),
+];
+
+#[test]
+fn each_reader_alone_gets_what_it_opens() {
+    let readers = [Reader::Spark, Reader::Athena, Reader::Trino, Reader::Duckdb];
+    for (field_type, hex, expected) in READERS {
+        for (reader, expected) in readers.into_iter().zip(expected) {
+            let options = Options { readers: vec![reader], ..native() };
+            let mut decoder = decoder(&field(field_type), &options);
+            decoder.append(&unhex(hex)).unwrap();
+            let batch = decoder.finish();
+            let got = batch.schema().field(0).data_type().to_string();
+            assert_eq!(got, *expected, "{field_type} for {reader:?}");
+        }
+    }
+}
+
+/// Type, bytes, the JSON text of its value: bytes as base64, numbers with every digit, times as RFC 3339.
+const TEXTS: &[(&str, &str, &str)] = &[
+    (r#""boolean""#, "01", "true"),
+    (r#""int""#, "01", "-1"),
+    (r#""long""#, "feffffffffffffffff01", "9223372036854775807"),
+    (r#""float""#, "cdcccc3d", "0.1"),
+    (r#""float""#, "0000c07f", r#""NaN""#),
+    (r#""double""#, "000000000000f0ff", r#""-Infinity""#),
+    (r#""double""#, "9a9999999999b93f", "0.1"),
+    (r#""bytes""#, "04cafe", r#""yv4=""#),
+    (r#""string""#, "08610a2201", r#""a\n\"\u0001""#),
+    (r#"{"type":"fixed","name":"F","size":2}"#, "cafe", r#""yv4=""#),
+    (r#"{"type":"enum","name":"E","symbols":["A","B"]}"#, "02", r#""B""#),
+    (r#"{"type":"array","items":["null","int"]}"#, "0402020000", "[1,null]"),
+    (r#"{"type":"map","values":"int"}"#, "0202610200", r#"{"a":1}"#),
+    (r#"{"type":"record","name":"I","fields":[{"name":"x","type":"int"}]}"#, "02", r#"{"x":1}"#),
+    (r#"{"type":"bytes","logicalType":"decimal","precision":5,"scale":2}"#, "0404d2", r#""12.34""#),
+    (r#"{"type":"int","logicalType":"date"}"#, "de9f02", r#""2020-06-02""#),
+    (r#"{"type":"int","logicalType":"time-millis"}"#, "d00f", r#""00:00:01.000""#),
+    (r#"{"type":"long","logicalType":"time-micros"}"#, "d00f", r#""00:00:00.001000""#),
+    (r#"{"type":"long","logicalType":"timestamp-millis"}"#, "d00f", r#""1970-01-01T00:00:01Z""#),
+    (
+        r#"{"type":"long","logicalType":"timestamp-nanos"}"#,
+        "02",
+        r#""1970-01-01T00:00:00.000000001Z""#,
+    ),
+    (
+        r#"{"type":"long","logicalType":"local-timestamp-micros"}"#,
+        "01",
+        r#""1969-12-31T23:59:59.999999""#,
+    ),
+    (
+        r#"{"type":"string","logicalType":"uuid"}"#,
+        "4866383164346661652d376465632d313164302d613736352d303061306339316536626636",
+        r#""f81d4fae-7dec-11d0-a765-00a0c91e6bf6""#,
+    ),
+    (
+        r#"{"type":"fixed","name":"U","size":16,"logicalType":"uuid"}"#,
+        "f81d4fae7dec11d0a76500a0c91e6bf6",
+        r#""f81d4fae-7dec-11d0-a765-00a0c91e6bf6""#,
+    ),
+    (
+        r#"{"type":"fixed","name":"P","size":12,"logicalType":"duration"}"#,
+        "010000000200000003000000",
+        r#"{"months":1,"days":2,"millis":3}"#,
+    ),
+];
+
+/// Where a value has no columns, in a union as JSON and below a record inside itself, its text is the same.
+#[test]
+fn every_type_has_its_json_text() {
+    let mut options = native();
+    options.value.unions = Unions::Json;
+    for (value_type, hex, text) in TEXTS {
+        let other = if value_type.contains("\"boolean\"") {
+            "\"null\",\"int\""
+        } else {
+            "\"null\",\"boolean\""
+        };
+        let mut decoder = decoder(&field(&format!("[{other},{value_type}]")), &options);
+        decoder.append(&unhex(&format!("04{hex}"))).unwrap_or_else(|e| panic!("{value_type}: {e}"));
+        let batch = decoder.finish();
+        let got = batch.column(0).as_string::<i32>().value(0).to_owned();
+        let (_, value) = got.split_once(':').unwrap();
+        assert_eq!(value, format!("{text}}}"), "{value_type} in {got}");
+
+        let schema = format!(
+            r#"{{"type":"record","name":"N","fields":[{{"name":"v","type":["null",{value_type}]}},{{"name":"n","type":["null","N"]}}]}}"#
+        );
+        let mut decoder = super::decoder(&schema, &native());
+        decoder.append(&unhex(&format!("000202{hex}00"))).unwrap();
+        let batch = decoder.finish();
+        let got = batch.column(1).as_string::<i32>().value(0);
+        assert_eq!(got, format!(r#"{{"v":{text},"n":null}}"#), "{value_type}");
+    }
+}
+
+#[test]
+fn refusal_below_a_record_inside_itself_names_the_whole_path() {
+    let schema = r#"{"type":"record","name":"N","fields":[{"name":"next","type":["null","N"]},{"name":"all","type":{"type":"map","values":["null","string","N"]}}]}"#;
+    for recursion in [Recursion::Json, Recursion::Bytes, Recursion::Drop] {
+        let mut options = native();
+        options.value.recursion = recursion;
+        let mut decoder = decoder(schema, &options);
+        for (hex, expected) in [
+            (
+                "020204",
+                "FB0242 avro field `next.next.next` at byte 3: union branch `2`, 0 to 1 required",
+            ),
+            (
+                "02000202610409",
+                "FB0242 avro field `next.all[\"a\"].N.next` at byte 7: union branch `-5`, 0 to 1 required",
+            ),
+            (
+                "020002026b0201",
+                "FB0246 avro field `next.all[\"k\"].string` at byte 7: string of `-1` bytes, 0 or more required",
+            ),
+        ] {
+            let message = decoder.append(&unhex(hex)).unwrap_err().to_string();
+            assert!(message.starts_with(expected), "{recursion:?} {hex}: {message}");
+        }
+    }
 }

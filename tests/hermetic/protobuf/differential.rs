@@ -1,150 +1,18 @@
 //! Random messages, their fields shuffled, repeated and split, against prost-reflect's decoder.
 
+use arrow::array::RecordBatch;
 use forebay::clock::Seeded;
-use forebay::decode::Decoder;
+use forebay::config::{Reader, Unsigned};
+use forebay::decode::{Decoder, Plan};
+use forebay::registry::Language;
 use prost_reflect::ReflectMessage;
 use prost_reflect::prost::Message;
-use prost_reflect::{
-    Cardinality, DynamicMessage, FieldDescriptor, Kind, MapKey, MessageDescriptor,
-    SerializeOptions, Value,
-};
+use prost_reflect::{DynamicMessage, Kind, MapKey, MessageDescriptor, SerializeOptions, Value};
+use serde_json::json;
 
+use super::conformance::unknown_fields;
+use super::generate::{as_edition, message, respell, schema};
 use super::{compile, options, render, try_plan};
-
-/// A random message with about one field in `sparse`, `depth` levels deep.
-pub fn message(
-    random: &mut Seeded,
-    descriptor: &MessageDescriptor,
-    depth: u32,
-    sparse: u64,
-) -> DynamicMessage {
-    let mut out = DynamicMessage::new(descriptor.clone());
-    match descriptor.full_name() {
-        "google.protobuf.Timestamp" => {
-            out.set_field_by_number(
-                1,
-                Value::I64(random.below(4_000_000_000) as i64 - 2_000_000_000),
-            );
-            out.set_field_by_number(2, Value::I32(random.below(1_000_000) as i32 * 1_000));
-            return out;
-        }
-        "google.protobuf.Duration" => {
-            let sign = if random.one_in(2) { 1 } else { -1 };
-            out.set_field_by_number(1, Value::I64(random.below(1_000_000) as i64 * sign));
-            let micros = random.below(1_000_000) as i32 * sign as i32;
-            out.set_field_by_number(2, Value::I32(micros * 1_000));
-            return out;
-        }
-        "google.protobuf.FieldMask" => {
-            let paths = ["a", "foo_bar", "x_y_z"].map(|path| Value::String(path.to_owned()));
-            out.set_field_by_number(
-                1,
-                Value::List(paths[random.below(4).min(3) as usize..].to_vec()),
-            );
-            return out;
-        }
-        "google.protobuf.Value" => {
-            let number = 1 + random.below(if depth == 0 { 4 } else { 6 }) as u32;
-            let field = descriptor.get_field(number).unwrap();
-            let value = match number {
-                2 => Value::F64(random.below(1_000) as f64 / 8.0),
-                1 => Value::EnumNumber(0),
-                _ => single(random, &field.kind(), depth),
-            };
-            out.set_field(&field, value);
-            return out;
-        }
-        _ => {}
-    }
-    for field in descriptor.fields() {
-        if !random.one_in(sparse) {
-            continue;
-        }
-        if let Some(value) = any_value(random, &field, depth) {
-            out.set_field(&field, value);
-        }
-    }
-    for extension in descriptor.extensions() {
-        let nested = matches!(extension.kind(), Kind::Message(_));
-        if random.one_in(sparse) && extension.cardinality() != Cardinality::Repeated && !nested {
-            out.set_extension(&extension, single(random, &extension.kind(), depth));
-        }
-    }
-    out
-}
-
-fn any_value(random: &mut Seeded, field: &FieldDescriptor, depth: u32) -> Option<Value> {
-    if let Kind::Message(inner) = field.kind() {
-        // `Any` has JSON only where its type is known; message sets are left out.
-        let left_out =
-            inner.full_name() == "google.protobuf.Any" || inner.name().starts_with("MessageSet");
-        if depth == 0 || left_out {
-            return None;
-        }
-    }
-    if field.is_map() {
-        let entry = field.kind();
-        let entry = entry.as_message().unwrap();
-        let (key, value) = (entry.map_entry_key_field(), entry.map_entry_value_field());
-        let count = random.below(4);
-        return Some(Value::Map(
-            (0..count)
-                .map(|_| {
-                    let key: MapKey = match single(random, &key.kind(), 0) {
-                        Value::Bool(b) => MapKey::Bool(b),
-                        Value::I32(n) => MapKey::I32(n),
-                        Value::I64(n) => MapKey::I64(n),
-                        Value::U32(n) => MapKey::U32(n),
-                        Value::U64(n) => MapKey::U64(n),
-                        Value::String(text) => MapKey::String(text),
-                        other => panic!("{other:?} as a key"),
-                    };
-                    (key, single(random, &value.kind(), depth.saturating_sub(1)))
-                })
-                .collect(),
-        ));
-    }
-    if field.is_list() {
-        let count = random.below(4);
-        let items = (0..count).map(|_| single(random, &field.kind(), depth.saturating_sub(1)));
-        return Some(Value::List(items.collect()));
-    }
-    Some(single(random, &field.kind(), depth.saturating_sub(1)))
-}
-
-fn single(random: &mut Seeded, kind: &Kind, depth: u32) -> Value {
-    let bits = random.next_u64() >> random.below(64);
-    let signed = if random.one_in(2) { bits as i64 } else { -(bits as i64 >> 1) };
-    match kind {
-        // No infinities: prost-reflect prints those of wrappers as null.
-        Kind::Double => Value::F64([0.0, -0.5, 1e300, 12.25, 1e-9][(bits % 5) as usize]),
-        Kind::Float => Value::F32([0.0, -0.5, 1e30, 0.1, -1e-30][(bits % 5) as usize]),
-        Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => Value::I32(signed as i32),
-        Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => Value::I64(signed),
-        Kind::Uint32 | Kind::Fixed32 => Value::U32(bits as u32),
-        Kind::Uint64 | Kind::Fixed64 => Value::U64(bits),
-        Kind::Bool => Value::Bool(bits % 2 == 1),
-        Kind::String => {
-            let texts = [
-                "",
-                "a",
-                "straße",
-                "日本語 テキスト",
-                "quote\"\\\n\u{1}",
-                "a longer piece of plain text",
-            ];
-            Value::String(texts[(bits % 6) as usize].to_owned())
-        }
-        Kind::Bytes => {
-            Value::Bytes((0..bits % 5).map(|b| (b * 77) as u8).collect::<Vec<u8>>().into())
-        }
-        Kind::Enum(e) => {
-            let values: Vec<i32> = e.values().map(|v| v.number()).collect();
-            Value::EnumNumber(values[(bits as usize) % values.len()])
-        }
-        Kind::Message(m) => Value::Message(message(random, m, depth, 4)),
-    }
-}
 
 /// The bytes of a message with its fields in random order, some of them twice.
 pub fn shuffled(random: &mut Seeded, whole: &DynamicMessage) -> Vec<u8> {
@@ -168,13 +36,212 @@ pub fn shuffled(random: &mut Seeded, whole: &DynamicMessage) -> Vec<u8> {
     parts.concat()
 }
 
+/// What prost-reflect reads, in the form of [`render::row`].
 fn oracle(descriptor: &MessageDescriptor, body: &[u8]) -> serde_json::Value {
-    let message = DynamicMessage::decode(descriptor.clone(), body).unwrap();
+    tree(&DynamicMessage::decode(descriptor.clone(), body).unwrap())
+}
+
+fn tree(message: &DynamicMessage) -> serde_json::Value {
+    let descriptor = message.descriptor();
+    match descriptor.full_name().strip_prefix("google.protobuf.") {
+        Some("Timestamp" | "Duration" | "FieldMask" | "Struct" | "ListValue") => library(message),
+        Some("Value") if message.fields().count() == 0 => json!(null),
+        Some("Value") => library(message),
+        Some(name) if name.ends_with("Value") => {
+            let field = descriptor.get_field(1).unwrap();
+            leaf(&field.kind(), &message.get_field(&field))
+        }
+        _ => {
+            let mut out = serde_json::Map::new();
+            for (field, value) in message.fields().filter(|(field, _)| message.has_field(field)) {
+                out.insert(field.name().to_owned(), leaf(&field.kind(), value));
+            }
+            for (extension, value) in message.extensions() {
+                let value = leaf(&extension.kind(), value);
+                out.insert(format!("[{}]", extension.full_name()), value);
+            }
+            serde_json::Value::Object(out)
+        }
+    }
+}
+
+fn library(message: &DynamicMessage) -> serde_json::Value {
     let options = SerializeOptions::new().use_proto_field_name(true);
     let mut text = Vec::new();
     let mut serializer = serde_json::Serializer::new(&mut text);
     message.serialize_with_options(&mut serializer, &options).unwrap();
     serde_json::from_slice(&text).unwrap()
+}
+
+fn leaf(kind: &Kind, value: &Value) -> serde_json::Value {
+    use base64::Engine;
+    match value {
+        Value::Bool(b) => json!(b),
+        Value::I32(n) => json!(n),
+        Value::U32(n) => json!(n),
+        Value::I64(n) => json!(n.to_string()),
+        Value::U64(n) => json!(n.to_string()),
+        Value::F32(x) => render::float(f64::from(*x), x.to_string()),
+        Value::F64(x) => render::float(*x, x.to_string()),
+        Value::String(text) => json!(text),
+        Value::Bytes(bytes) => json!(base64::prelude::BASE64_STANDARD.encode(bytes)),
+        Value::EnumNumber(number) => match kind {
+            Kind::Enum(e) if e.full_name() == "google.protobuf.NullValue" => json!(null),
+            Kind::Enum(e) => {
+                // In the order of declaration: of two names of one number the first counts.
+                let values = &e.enum_descriptor_proto().value;
+                let named = values.iter().find(|value| value.number() == *number);
+                named.map_or_else(|| json!(number), |value| json!(value.name()))
+            }
+            other => panic!("{other:?}"),
+        },
+        Value::Message(message) => tree(message),
+        Value::List(items) => items.iter().map(|item| leaf(kind, item)).collect(),
+        Value::Map(entries) => {
+            let entry = kind.as_message().unwrap();
+            let kind = entry.map_entry_value_field().kind();
+            let key = |key: &MapKey| match key {
+                MapKey::Bool(b) => b.to_string(),
+                MapKey::I32(n) => n.to_string(),
+                MapKey::I64(n) => n.to_string(),
+                MapKey::U32(n) => n.to_string(),
+                MapKey::U64(n) => n.to_string(),
+                MapKey::String(text) => text.clone(),
+            };
+            entries.iter().map(|(k, value)| (key(k), leaf(&kind, value))).collect()
+        }
+    }
+}
+
+/// Whether some duration has seconds and nanoseconds of different signs.
+fn no_duration(value: &Value) -> bool {
+    match value {
+        Value::Message(message)
+            if message.descriptor().full_name() == "google.protobuf.Duration" =>
+        {
+            let part = |number| message.get_field_by_number(number).unwrap().into_owned();
+            let seconds = part(1).as_i64().unwrap();
+            seconds.signum() * i64::from(part(2).as_i32().unwrap()) < 0
+        }
+        Value::Message(message) => {
+            message.fields().any(|(_, value)| no_duration(value))
+                || message.extensions().any(|(_, value)| no_duration(value))
+        }
+        Value::List(items) => items.iter().any(no_duration),
+        Value::Map(entries) => entries.values().any(no_duration),
+        _ => false,
+    }
+}
+
+/// The same rows, written as Parquet and read again.
+fn through_parquet(rows: &RecordBatch) -> RecordBatch {
+    let mut bytes = Vec::new();
+    let mut writer = parquet::arrow::ArrowWriter::try_new(&mut bytes, rows.schema(), None).unwrap();
+    writer.write(rows).unwrap();
+    writer.close().unwrap();
+    let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(
+        bytes::Bytes::from(bytes),
+    );
+    let read: Vec<RecordBatch> = reader.unwrap().build().unwrap().map(Result::unwrap).collect();
+    arrow::compute::concat_batches(&read[0].schema(), &read).unwrap()
+}
+
+/// Schemas of the generated test; `FOREBAY_FUZZ_SCHEMAS` asks for more.
+const SCHEMAS: u64 = 4_000;
+const SEED: u64 = 20_261_122;
+
+#[test]
+fn random_records_of_random_schemas_decode_as_prost_reflect_decodes_them() {
+    let asked = std::env::var("FOREBAY_FUZZ_SCHEMAS").ok().and_then(|n| n.parse().ok());
+    let seed = std::env::var("FOREBAY_FUZZ_SEED").ok().and_then(|n| n.parse().ok());
+    let (schemas, first) = (asked.unwrap_or(SCHEMAS), seed.unwrap_or(SEED));
+    let (mut compared, mut without) = (0, 0);
+    for seed in first..first + schemas {
+        match one_schema(seed) {
+            Some(rows) => compared += rows,
+            None => without += 1,
+        }
+    }
+    println!(
+        "seeds {first} to {}: {compared} rows, {without} schemas without columns",
+        first + schemas
+    );
+    assert!(without * 5 < schemas, "{without} of {schemas} schemas have no columns");
+}
+
+#[test]
+fn random_schemas_written_as_an_edition_make_the_same_columns() {
+    let compiled = |text: &str| {
+        let schema = forebay::registry::compile::compile(1, Language::Protobuf, text, &[]);
+        let schema = schema.unwrap_or_else(|fault| panic!("{fault}\n{text}"));
+        Plan::compile(&schema, &[0], &options()).map_err(|fault| fault.code.id)
+    };
+    let mut compared = 0;
+    for seed in SEED..SEED + 600 {
+        let text = schema(&mut Seeded::new(seed));
+        let Some(edition) = as_edition(&text) else { continue };
+        match (compiled(&text), compiled(&edition)) {
+            (Ok(a), Ok(b)) => assert_eq!(a.schema, b.schema, "seed {seed}\n{text}\n{edition}"),
+            (a, b) => assert_eq!(a.err(), b.err(), "seed {seed}\n{text}\n{edition}"),
+        }
+        compared += 1;
+    }
+    assert!(compared > 300, "{compared}");
+}
+
+/// Rows compared; none if the schema makes no table.
+fn one_schema(seed: u64) -> Option<u64> {
+    let mut random = Seeded::new(seed);
+    let text = schema(&mut random);
+    let file = compile(&[("g.proto", &text)]);
+    let descriptor = file.messages().next().unwrap();
+    let mut options = options();
+    if random.one_in(3) {
+        options.value.unsigned = Unsigned::Native;
+        options.readers = vec![Reader::Native];
+    }
+    let plan = match try_plan(&file, &[0], &options) {
+        Ok(plan) => plan,
+        Err(fault) if matches!(fault.code.id, "FB0207" | "FB0208") => return None,
+        Err(fault) => panic!("seed {seed}: {fault}\n{text}"),
+    };
+    let mut decoder = Decoder::new(plan);
+    let mut bodies = Vec::new();
+    for _ in 0..6 {
+        let sparse = 1 + random.below(4);
+        let mut body = message(&mut random, &descriptor, 4, sparse).encode_to_vec();
+        if random.one_in(4) {
+            body.extend(message(&mut random, &descriptor, 3, 2).encode_to_vec());
+        }
+        if random.one_in(2) {
+            body = respell(&mut random, &descriptor, &body);
+        }
+        if let Err(reject) = decoder.append(&body) {
+            // Parts of two durations may make none.
+            let whole = DynamicMessage::decode(descriptor.clone(), body.as_slice()).unwrap();
+            let none = reject.code.id == "FB0205" && no_duration(&Value::Message(whole));
+            assert!(none, "seed {seed}: {reject}\n{text}\n{body:02x?}");
+            continue;
+        }
+        // prost-reflect forgets what another value took the place of.
+        let (unknown, known_to) =
+            (decoder.take_unknown_fields(), unknown_fields(&descriptor, &body));
+        assert!(unknown >= known_to, "seed {seed}: {unknown} unknown, {known_to} required\n{text}");
+        bodies.push(body);
+    }
+    let mut rows = decoder.finish();
+    if random.one_in(8) {
+        rows = through_parquet(&rows);
+    }
+    for (row, body) in bodies.iter().enumerate() {
+        let (got, want) = (render::row(&descriptor, &rows, row), oracle(&descriptor, body));
+        assert!(
+            render::same(&got, &want),
+            "seed {seed} row {row}: {}\n{text}\n{body:02x?}",
+            render::difference(&got, &want)
+        );
+    }
+    Some(bodies.len() as u64)
 }
 
 /// Batches of random messages of one schema, compared row by row.
@@ -206,7 +273,8 @@ fn compare(files: &[(&str, &str)], message_name: &str, seed: u64, batches: usize
             let (got, want) = (render::row(&descriptor, &rows, row), oracle(&descriptor, body));
             assert!(
                 render::same(&got, &want),
-                "{message_name} seed {seed} batch {batch} row {row}:\n{got}\nwanted\n{want}"
+                "{message_name} seed {seed} batch {batch} row {row}: {}",
+                render::difference(&got, &want)
             );
         }
     }

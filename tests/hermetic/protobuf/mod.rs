@@ -1,7 +1,9 @@
 //! `decode::protobuf` against the conformance suite, against prost-reflect, and against hostile bytes.
 
+mod choices;
 mod conformance;
 mod differential;
+mod generate;
 mod hostile;
 mod render;
 mod types;
@@ -65,7 +67,7 @@ pub fn try_plan(
     indexes: &[u32],
     options: &Options,
 ) -> Result<Arc<Plan>, Fault> {
-    let parsed = Parsed::Protobuf(file.clone());
+    let parsed = Parsed::Protobuf(file.clone().into());
     let schema = Schema { id: 1, language: Language::Protobuf, parsed };
     Plan::compile(&schema, indexes, options)
 }

@@ -19,7 +19,6 @@ struct Item {
     kind: Kind,
     list: bool,
     map: bool,
-    presence: bool,
 }
 
 fn fields(message: &MessageDescriptor, columns: &StructArray, row: usize) -> Map<String, Value> {
@@ -28,18 +27,17 @@ fn fields(message: &MessageDescriptor, columns: &StructArray, row: usize) -> Map
         kind: f.kind(),
         list: f.is_list(),
         map: f.is_map(),
-        presence: f.supports_presence(),
     });
     let extensions = message.extensions().map(|f| Item {
         name: format!("[{}]", f.full_name()),
         kind: f.kind(),
         list: f.is_list(),
         map: f.is_map(),
-        presence: f.supports_presence(),
     });
     let mut out = Map::new();
     for item in declared.chain(extensions) {
-        let Some(column) = columns.column_by_name(&item.name) else { continue };
+        let Some((at, field)) = columns.fields().find(&item.name) else { continue };
+        let column = columns.column(at);
         if column.is_null(row) {
             continue;
         }
@@ -51,7 +49,7 @@ fn fields(message: &MessageDescriptor, columns: &StructArray, row: usize) -> Map
         } else {
             value(&item.kind, column, row)
         };
-        if item.presence || !is_default(&item.kind, &value) {
+        if field.is_nullable() || !is_default(&item.kind, &value) {
             out.insert(item.name, value);
         }
     }
@@ -91,7 +89,7 @@ fn map(kind: &Kind, column: &ArrayRef, row: usize) -> Value {
     Value::Object(out)
 }
 
-fn float(value: f64, text: String) -> Value {
+pub fn float(value: f64, text: String) -> Value {
     if value.is_nan() {
         json!("NaN")
     } else if value.is_infinite() {
@@ -200,5 +198,30 @@ pub fn same(a: &Value, b: &Value) -> bool {
             a.len() == b.len() && a.iter().all(|(k, v)| b.get(k).is_some_and(|w| same(v, w)))
         }
         (a, b) => a == b,
+    }
+}
+
+/// Path of the first difference, and what stands there on either side.
+pub fn difference(a: &Value, b: &Value) -> String {
+    match (a, b) {
+        (Value::Object(a), Value::Object(b)) => {
+            for key in a.keys().chain(b.keys()) {
+                let (x, y) = (a.get(key), b.get(key));
+                if x.is_none() || y.is_none() {
+                    return format!("{key}: {x:?} is not {y:?}");
+                }
+                if let (Some(x), Some(y)) = (x, y)
+                    && !same(x, y)
+                {
+                    return format!("{key}.{}", difference(x, y));
+                }
+            }
+            String::new()
+        }
+        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
+            let at = a.iter().zip(b).position(|(x, y)| !same(x, y)).unwrap_or_default();
+            format!("{at}.{}", difference(&a[at], &b[at]))
+        }
+        _ => format!(": {a} is not {b}"),
     }
 }

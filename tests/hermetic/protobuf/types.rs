@@ -397,3 +397,44 @@ fn names_that_differ_by_case_are_told_apart_for_readers_that_mind() {
     let duckdb = Options { readers: vec![Reader::Duckdb], ..options() };
     assert_eq!(plan(&file, &duckdb).schema.field(1).name(), "ID");
 }
+
+#[test]
+fn date_in_parts_is_the_whole_date_and_half_a_date_is_a_reject_with_its_place() {
+    let file = compile(&[
+        (
+            "d.proto",
+            "syntax = \"proto3\"; package t; import \"google/type/date.proto\";
+         import \"google/protobuf/duration.proto\";
+         message M { google.type.Date d = 1; google.protobuf.Duration t = 2;
+                     oneof o { google.type.Date e = 3; bool b = 4; } }",
+        ),
+        (
+            "google/type/date.proto",
+            include_str!("../../../src/registry/known/google/type/date.proto"),
+        ),
+    ]);
+    let mut decoder = decoder(&file);
+    // 2024 (e8 0f), then month 2, then day 29; a duration of -1 s in its first part and 1 ns more than
+    // nothing in its second, whose sign the third turns.
+    let minus = |n: u8| [n, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01];
+    let parts = [
+        &[0x0a, 0x03, 0x08, 0xe8, 0x0f, 0x0a, 0x02, 0x10, 0x02, 0x0a, 0x02, 0x18, 0x1d][..],
+        &[0x12, 0x0b, 0x08],
+        &minus(0xff),
+        &[0x12, 0x02, 0x10, 0x01, 0x12, 0x02, 0x08, 0x01],
+        // Half a date that loses its oneof.
+        &[0x1a, 0x02, 0x10, 0x02, 0x20, 0x01],
+    ]
+    .concat();
+    decoder.append(&parts).unwrap();
+    // Year and month alone.
+    let reject = decoder.append(&[0x0a, 0x00, 0x0a, 0x03, 0x08, 0xe8, 0x0f]).unwrap_err();
+    assert_eq!(reject.code.id, "FB0205");
+    assert!(reject.message.contains("field `d` at byte 0 of 7"), "{reject}");
+    decoder.append(&[0x20, 0x01]).unwrap();
+    let batch = decoder.finish();
+    let dates = batch.column(0).as_primitive::<Date32Type>();
+    assert_eq!(dates.iter().collect::<Vec<_>>(), [Some(19_782), None]);
+    assert_eq!(batch.column(1).as_primitive::<Int64Type>().value(0), 1_000_000);
+    assert!(batch.column(2).is_null(0));
+}

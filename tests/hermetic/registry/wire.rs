@@ -61,7 +61,7 @@ fn check(case: &Value, schema: Arc<Schema>) {
             let (indexes, body) = frame.protobuf().unwrap();
             let message = message::at(file, &indexes).unwrap();
             assert_eq!(message.full_name(), case["message"], "{case}");
-            assert_eq!(message::indexes(&message).unwrap(), indexes.as_slice());
+            assert_eq!(message::indexes(file, &message).unwrap(), indexes.as_slice());
             assert_eq!(body, hex(case["body_hex"].as_str().unwrap()), "{case}");
             let read = DynamicMessage::decode(message, body).unwrap();
             let json = serde_json::to_value(&read).unwrap();

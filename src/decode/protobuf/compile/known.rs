@@ -4,6 +4,7 @@ use arrow::datatypes::TimeUnit;
 use prost_reflect::MessageDescriptor;
 
 use super::{Compiler, Made, op};
+use crate::config::TimestampUnit;
 use crate::decode::columns::Leaf;
 use crate::decode::protobuf::plan::{DecimalType, Kind};
 use crate::decode::protobuf::source::Source;
@@ -26,7 +27,8 @@ impl Compiler<'_> {
         let (column, kind) = match message.full_name() {
             _ if source.group => return Ok(None),
             "google.protobuf.Timestamp" => {
-                let leaf = Leaf::Timestamp { unit: micros, utc: true };
+                let unit = self.timestamp_unit(path);
+                let leaf = Leaf::Timestamp { unit, utc: true };
                 (self.layout.leaf(name, leaf, nullable), Kind::Timestamp)
             }
             "google.protobuf.Duration" => {
@@ -43,9 +45,11 @@ impl Compiler<'_> {
             },
             "google.protobuf.Struct" | "google.protobuf.Value" | "google.protobuf.ListValue" => {
                 let column = self.layout.leaf(name, Leaf::Json, nullable);
-                return Ok(Some(self.json(source, message, column, nullable, Kind::Json)));
+                return Ok(Some(self.json(source, message, column, nullable, Kind::Json, path)));
             }
-            "google.protobuf.FieldMask" => return self.field_mask(message, name, nullable, tag),
+            "google.protobuf.FieldMask" => {
+                return self.field_mask(message, name, nullable, path, tag);
+            }
             "confluent.type.Decimal" => {
                 return Ok(Some(self.decimal(source, name, nullable, path, tag)));
             }
@@ -58,6 +62,21 @@ impl Compiler<'_> {
         Ok(Some((column, op)))
     }
 
+    /// The unit of timestamps, as far as the readers know it.
+    fn timestamp_unit(&mut self, path: &str) -> TimeUnit {
+        if self.unit == TimestampUnit::Ns
+            && let Some(note) = self.readers.refuse(Exact::TimestampNs, path)
+        {
+            self.notes.push(note);
+            self.unit = TimestampUnit::Us;
+        }
+        match self.unit {
+            TimestampUnit::Ms => TimeUnit::Millisecond,
+            TimestampUnit::Us => TimeUnit::Microsecond,
+            TimestampUnit::Ns => TimeUnit::Nanosecond,
+        }
+    }
+
     fn wrapper(
         &mut self,
         message: &MessageDescriptor,
@@ -67,12 +86,12 @@ impl Compiler<'_> {
         tag: u32,
     ) -> Result<Option<Made>, Fault> {
         let Some(inner) = message.get_field(1) else { return Ok(None) };
-        let inner = Source::field(&inner);
+        let inner = Source::field(&inner, self.facts);
         let Some((column, inner_op)) = self.value(&inner, name, nullable, path)? else {
             return Ok(None);
         };
         let mut op = op(tag, Kind::Wrapper(column.slot()), column.slot().index());
-        op.aux = self.table(vec![("value".to_owned(), inner_op)]);
+        op.aux = self.table(path, vec![("value".to_owned(), inner_op)]);
         Ok(Some((column, op)))
     }
 
@@ -81,10 +100,11 @@ impl Compiler<'_> {
         message: &MessageDescriptor,
         name: &str,
         nullable: bool,
+        path: &str,
         tag: u32,
     ) -> Result<Option<Made>, Fault> {
         let Some(paths) = message.get_field(1) else { return Ok(None) };
-        let paths = Source::field(&paths);
+        let paths = Source::field(&paths, self.facts);
         let Some((element, mut inner)) = self.value(&paths, "element", false, name)? else {
             return Ok(None);
         };
@@ -92,7 +112,7 @@ impl Compiler<'_> {
         let column = self.layout.list(name, nullable, element);
         inner.list = column.slot().index();
         let mut op = op(tag, Kind::FieldMask, column.slot().index());
-        op.aux = self.table(vec![("paths".to_owned(), inner)]);
+        op.aux = self.table(path, vec![("paths".to_owned(), inner)]);
         Ok(Some((column, op)))
     }
 

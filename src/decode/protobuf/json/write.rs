@@ -15,7 +15,8 @@ use crate::decode::columns::Meter;
 use crate::decode::protobuf::wire::{self, Outcome};
 
 impl Types {
-    /// Writes the message `id` of these bytes to `out`. `depth` of `limit` levels may still open.
+    /// Writes the message `id` of these bytes to `out`; gives the number of unknown fields in them.
+    /// `depth` of `limit` levels may still open.
     pub fn write(
         &self,
         id: u32,
@@ -24,8 +25,10 @@ impl Types {
         limit: u32,
         meter: &mut Meter,
         out: &mut Vec<u8>,
-    ) -> Outcome<()> {
-        Writer { types: self, limit, meter, out, counted: 0 }.message(id, body, depth)
+    ) -> Outcome<u64> {
+        let mut writer = Writer { types: self, limit, meter, out, counted: 0, unknown: 0 };
+        writer.message(id, body, depth)?;
+        Ok(writer.unknown)
     }
 }
 
@@ -36,6 +39,7 @@ struct Writer<'a> {
     out: &'a mut Vec<u8>,
     /// Bytes of `out` that the meter knows.
     counted: usize,
+    unknown: u64,
 }
 
 /// One value of one field, where it stands in the body.
@@ -97,6 +101,7 @@ impl Writer<'_> {
                     || field.list && field.value.packable() && tag & 7 == wire::LEN
             });
             let Some(field) = field else {
+                self.unknown += 1;
                 wire::skip(&mut buf, tag, depth, self.limit)?;
                 continue;
             };

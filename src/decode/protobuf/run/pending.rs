@@ -11,6 +11,8 @@ pub struct Pending {
     slot: u32,
     json: u32,
     depth: u32,
+    /// Unknown fields in the text as it is.
+    unknown: u64,
     pub(super) raw: Vec<u8>,
     /// The column's text was made before the last bytes came.
     pub(super) dirty: bool,
@@ -37,6 +39,7 @@ impl Run<'_> {
         let pending = &mut self.state.pending[index];
         pending.raw.clear();
         pending.raw.extend_from_slice(body);
+        pending.unknown = 0;
         (pending.row, pending.slot, pending.json, pending.depth) = (row, op.slot, op.aux, depth);
         self.json_text(index)
     }
@@ -58,17 +61,24 @@ impl Run<'_> {
         pending.dirty = false;
         // The row may be gone: another member of its oneof came.
         match self.columns.texts[pending.slot as usize].get(pending.row) {
-            Some(_) => self.json_text(index),
+            Some(_) => self.json_text(index).map_err(|mut failure| {
+                failure.path.push(self.program.pending[index].clone());
+                failure
+            }),
             None => Ok(()),
         }
     }
 
     fn json_text(&mut self, index: usize) -> Outcome<()> {
-        let State { pending, scratch, .. } = &mut *self.state;
-        let pending = &pending[index];
+        let State { pending, scratch, unknown, .. } = &mut *self.state;
+        let pending = &mut pending[index];
         scratch.clear();
         let (json, limit) = (&self.program.json, self.program.depth);
-        json.write(pending.json, &pending.raw, pending.depth, limit, self.meter, scratch)?;
+        let found =
+            json.write(pending.json, &pending.raw, pending.depth, limit, self.meter, scratch)?;
+        // The text of the first parts alone was counted before.
+        *unknown = unknown.saturating_sub(pending.unknown) + found;
+        pending.unknown = found;
         Ok(self.columns.texts[pending.slot as usize].set(pending.row, scratch)?)
     }
 }

@@ -63,7 +63,10 @@ impl Writer<'_> {
             Form::Timestamp => {
                 special::check_timestamp(seconds, nanos)?;
                 let at = jiff::Timestamp::new(seconds, nanos as i32).map_err(|e| {
-                    Failure::new(&codes::RANGE, format!("timestamp of `{seconds}` s: {e}"))
+                    Failure::new(
+                        &codes::RANGE,
+                        format!("timestamp of `{seconds}` s: {e}, years 1 to 9999 required"),
+                    )
                 })?;
                 let civil = jiff::tz::TimeZone::UTC.to_datetime(at);
                 format!("{}{}Z", civil.strftime("%Y-%m-%dT%H:%M:%S"), fraction(nanos))

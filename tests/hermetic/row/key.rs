@@ -1,0 +1,236 @@
+//! The column `_key`.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use forebay::clock::Now;
+use forebay::error::{Code, Fault, Kind};
+use forebay::pipeline::simulated::SimRecord;
+use forebay::pipeline::task::{Action, Event, Task};
+use forebay::position::TopicPartition;
+use forebay::record::{RecordBatch, TimestampType};
+use forebay::registry::Lookup;
+use forebay::wire::SchemaRef;
+use serde_json::{Value, json};
+
+use super::{avro, datum, framed, framed_protobuf, protobuf, reasons, run};
+
+static GONE: Code = Code { id: "FB0998", kind: Kind::Halt, title: "t", help: "h" };
+const ROW: &str = r#"{"type":"record","name":"Row","fields":[{"name":"n","type":"long"}]}"#;
+const KEY: &str = r#"{"type":"record","name":"Key","namespace":"shop","fields":[
+    {"name":"tenant","type":"string"},{"name":"id","type":"int"}]}"#;
+const KEY_V2: &str = r#"{"type":"record","name":"Key","namespace":"shop","fields":[
+    {"name":"tenant","type":"string"},{"name":"id","type":"int"},{"name":"zone","type":["null","string"]}]}"#;
+
+fn with_key(n: i64, key: Option<Vec<u8>>) -> SimRecord {
+    let value = Some(framed(1, &datum(ROW, json!({"n": n}))));
+    SimRecord { key, value, ..SimRecord::default() }
+}
+
+fn key(id: u32, tenant: &str, number: i32) -> Vec<u8> {
+    framed(id, &datum(KEY, json!({"tenant": tenant, "id": number})))
+}
+
+#[test]
+fn key_of_a_record_becomes_a_struct_and_a_null_key_a_null() {
+    let records = vec![
+        with_key(1, Some(key(2, "a", 7))),
+        with_key(2, None),
+        with_key(3, Some(key(2, "b", 8))),
+    ];
+    let (data, _) = run("key: { format: auto }", vec![avro(1, ROW), avro(2, KEY)], records);
+    assert_eq!(data.len(), 1);
+    assert_eq!(
+        data[0].columns(),
+        ["n: Int64", "_key: Struct(\"tenant\": non-null Utf8, \"id\": non-null Int32)?"]
+    );
+    assert_eq!(
+        data[0].json(),
+        [
+            json!({"n": 1, "_key": {"tenant": "a", "id": 7}}),
+            json!({"n": 2, "_key": null}),
+            json!({"n": 3, "_key": {"tenant": "b", "id": 8}}),
+        ]
+    );
+}
+
+#[test]
+fn key_of_a_primitive_is_the_value_itself() {
+    let keys = [json!("k1"), Value::Null, json!("k2")];
+    let records = keys.iter().enumerate().map(|(n, k)| {
+        with_key(n as i64, (!k.is_null()).then(|| framed(2, &datum("\"string\"", k.clone()))))
+    });
+    let schemas = vec![avro(1, ROW), avro(2, "\"string\"")];
+    let (data, _) = run("key: { format: avro }", schemas, records.collect());
+    assert_eq!(data[0].columns(), ["n: Int64", "_key: Utf8?"]);
+    let found: Vec<Value> = data[0].json().iter().map(|row| row["_key"].clone()).collect();
+    assert_eq!(found, keys);
+}
+
+#[test]
+fn key_in_protobuf_beside_a_value_in_avro() {
+    let text = "syntax = \"proto3\"; message K { uint32 id = 1; }";
+    let record = with_key(1, Some(framed_protobuf(2, &[0x08, 0x96, 0x01])));
+    let (data, _) =
+        run("key: { format: auto }", vec![avro(1, ROW), protobuf(2, text)], vec![record]);
+    // 0x96 0x01 is the specification's own example of a varint: 150.
+    assert_eq!(data[0].json(), [json!({"n": 1, "_key": {"id": 150}})]);
+}
+
+#[test]
+fn schema_id_of_a_key_may_stand_in_its_header() {
+    let mut record = with_key(1, Some(datum(KEY, json!({"tenant": "h", "id": 1}))));
+    record.headers = vec![("__key_schema_id".to_owned(), Some(vec![0, 0, 0, 0, 2]))];
+    let (data, _) = run("key: { format: auto }", vec![avro(1, ROW), avro(2, KEY)], vec![record]);
+    assert_eq!(data[0].json(), [json!({"n": 1, "_key": {"tenant": "h", "id": 1}})]);
+}
+
+#[test]
+fn keys_of_two_schemas_make_files_of_their_own() {
+    let second = framed(3, &datum(KEY_V2, json!({"tenant": "b", "id": 2, "zone": "z"})));
+    let records = vec![
+        with_key(1, Some(key(2, "a", 1))),
+        with_key(2, Some(second)),
+        with_key(3, Some(key(4, "c", 3))),
+    ];
+    // Ids 2 and 4 have the same columns, and share a file.
+    let schemas = vec![avro(1, ROW), avro(2, KEY), avro(3, KEY_V2), avro(4, KEY)];
+    let (mut data, rejects) = run("key: { format: auto }", schemas, records);
+    data.sort_by_key(|file| file.rows.num_rows());
+    assert_eq!(rejects.len(), 0);
+    assert_eq!(data.len(), 2);
+    assert_eq!(data[0].json(), [json!({"n": 2, "_key": {"tenant": "b", "id": 2, "zone": "z"}})]);
+    assert_eq!(
+        data[1].json(),
+        [
+            json!({"n": 1, "_key": {"tenant": "a", "id": 1}}),
+            json!({"n": 3, "_key": {"tenant": "c", "id": 3}})
+        ]
+    );
+}
+
+#[test]
+fn key_that_cannot_be_decoded_rejects_its_record_alone() {
+    let cut = key(2, "abc", 1)[..7].to_vec();
+    let records = vec![
+        with_key(1, Some(key(2, "a", 1))),
+        with_key(2, Some(cut)),
+        with_key(3, Some(b"plain".to_vec())),
+        with_key(4, Some(key(99, "x", 1))),
+        // The key is good, the value is not: neither leaves anything behind.
+        SimRecord {
+            key: Some(key(2, "lost", 1)),
+            value: Some(framed(1, &[])),
+            ..SimRecord::default()
+        },
+        with_key(6, Some(key(2, "f", 6))),
+    ];
+    let (data, rejects) = run("key: { format: auto }", vec![avro(1, ROW), avro(2, KEY)], records);
+    assert_eq!(
+        data[0].json(),
+        [
+            json!({"n": 1, "_key": {"tenant": "a", "id": 1}}),
+            json!({"n": 6, "_key": {"tenant": "f", "id": 6}})
+        ]
+    );
+    let reasons = reasons(&rejects);
+    let codes: Vec<&str> = reasons.iter().map(|(code, _)| code.as_str()).collect();
+    assert_eq!(codes[1..3], ["FB0102", "FB0911"], "{reasons:?}");
+    assert!(reasons[..3].iter().all(|(_, m)| m.contains("`_key`")), "{reasons:?}");
+    assert!(reasons[0].1.contains("tenant"), "{reasons:?}");
+    assert!(!reasons[3].1.contains("_key"), "{reasons:?}");
+}
+
+#[test]
+fn key_as_text_or_bytes_takes_no_schema() {
+    let bad = vec![b'a', 0xff];
+    let records = || {
+        vec![
+            with_key(1, Some(b"caf\xc3\xa9".to_vec())),
+            with_key(2, None),
+            with_key(3, Some(bad.clone())),
+        ]
+    };
+    let (data, rejects) = run("key: { format: string }", vec![avro(1, ROW)], records());
+    assert_eq!(data[0].json(), [json!({"n": 1, "_key": "café"}), json!({"n": 2, "_key": null})]);
+    let reasons = reasons(&rejects);
+    assert_eq!(reasons[0].0, "FB0202");
+    assert!(reasons[0].1.contains("`_key`") && reasons[0].1.contains("byte 1"), "{reasons:?}");
+    let (data, _) = run("key: { format: bytes }", vec![avro(1, ROW)], records());
+    let keys: Vec<Value> = data[0].json().iter().map(|row| row["_key"].clone()).collect();
+    assert_eq!(keys, [json!("636166c3a9"), Value::Null, json!("61ff")]);
+}
+
+#[test]
+fn key_in_another_language_than_asked_for_is_refused_by_the_options_name() {
+    let records = vec![with_key(1, Some(key(2, "a", 1)))];
+    let (data, rejects) =
+        run("key: { format: protobuf }", vec![avro(1, ROW), avro(2, KEY)], records);
+    assert_eq!(data.len(), 0);
+    let (code, message) = &reasons(&rejects)[0];
+    assert_eq!(code, "FB0914");
+    assert!(message.contains("`key.format`") && message.contains("`_key`"), "{message}");
+}
+
+#[test]
+fn keys_that_are_always_null_make_no_column_where_only_a_schema_could_say_its_type() {
+    let (data, _) = run("key: { format: auto }", vec![avro(1, ROW)], vec![with_key(1, None)]);
+    assert_eq!(data[0].columns(), ["n: Int64"]);
+}
+
+#[test]
+fn partition_expressions_may_name_the_key_where_it_is_a_column() {
+    let records = vec![with_key(1, Some(key(2, "a", 1))), with_key(2, None)];
+    let more = "key: { format: auto }\npartition_by: [_key.tenant]";
+    let (data, _) = run(more, vec![avro(1, ROW), avro(2, KEY)], records);
+    let mut folders: Vec<&str> = data.iter().map(|file| file.folder.as_str()).collect();
+    folders.sort();
+    assert_eq!(folders, ["rows/tenant=__HIVE_DEFAULT_PARTITION__", "rows/tenant=a"]);
+    let more = "key: { format: string }\npartition_by: [_key]";
+    let (data, _) = run(more, vec![avro(1, ROW)], vec![with_key(1, Some(b"k".to_vec()))]);
+    assert_eq!(data[0].folder, "rows/key=k");
+    assert_eq!(data[0].columns(), ["n: Int64", "_key: Utf8?"]);
+    let pipeline = super::parse("partition_by: [_key]").pipeline;
+    let faults = forebay::pipeline::partitioner(&pipeline).unwrap_err();
+    assert!(faults[0].message.contains("`key.format`"), "{faults:?}");
+}
+
+/// What a task does with records whose keys name schema 99, which the registry does not know.
+#[test]
+fn unknown_schema_of_keys_is_asked_for_together_with_the_values_and_pauses_by_the_breaker() {
+    let pipeline = super::parse("key: { format: auto }").pipeline;
+    let partitioner = forebay::pipeline::partitioner(&pipeline).unwrap();
+    let settings = forebay::pipeline::settings(&pipeline, partitioner, 1 << 20, 1);
+    let tp = TopicPartition::new("rows", 0);
+    let mut task = Task::new(Arc::new(settings), tp.clone(), 1);
+    let at = |mono_ms| Now { wall_ms: 0, mono_ms };
+    let mut out = Vec::new();
+    task.step(Event::Started { offset: 0, stop_at: None }, at(0), &mut out);
+    let mut batch = RecordBatch::new(tp, 0);
+    let (key, value) = (key(99, "a", 1), framed(1, &datum(ROW, json!({"n": 1}))));
+    for offset in 0..150 {
+        let none = std::iter::empty();
+        let time = TimestampType::CreateTime;
+        batch.push(offset, None, time, Some(&key), Some(&value), none);
+    }
+    task.step(Event::Records(batch), at(0), &mut out);
+    let asked = |out: &mut Vec<Action>| -> Vec<SchemaRef> {
+        let of = |action| match action {
+            Action::Ask { schema, .. } => Some(schema),
+            _ => None,
+        };
+        out.drain(..).filter_map(of).collect()
+    };
+    assert_eq!(asked(&mut out), [SchemaRef::Id(1), SchemaRef::Id(99)]);
+    let known = Ok(Arc::new(avro(1, ROW).1));
+    task.step(Event::Schema(SchemaRef::Id(1), known), at(1), &mut out);
+    assert_eq!(task.waits_for(), Some(SchemaRef::Id(99)));
+    let unknown = || Err(Lookup::Unknown(Fault::new(&GONE, "40403")));
+    // The grace is 2 s; then its records are rejects, until there are too many of them.
+    for now in [10, 1_000, 2_500] {
+        task.step(Event::Schema(SchemaRef::Id(99), unknown()), at(now), &mut out);
+    }
+    let counters = task.take_counters();
+    assert_eq!(counters.rejects, HashMap::from([("FB0911", 99)]));
+    assert_eq!(task.waits_for(), Some(SchemaRef::Id(99)));
+}
