@@ -1,6 +1,5 @@
 //! The task of one Kafka partition, answered by hand: what a certain order of answers comes to.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::channel;
@@ -8,18 +7,19 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use forebay::clock::Now;
-use forebay::commit::machine::{Assigned, Ticket, Wrote};
+use forebay::commit::machine::Ticket;
 use forebay::config::{self, Config};
 use forebay::error::{Code, Fault, Kind};
 use forebay::pipeline::effects::{Effects, Shared};
 use forebay::pipeline::lanes::Output;
-use forebay::pipeline::task::{Action, Assignment, Event, Task};
+use forebay::pipeline::task::{Action, Event, Task};
 use forebay::position::{OffsetRange, TopicPartition};
-use forebay::record::{RecordBatch, TimestampType};
 use forebay::registry::compile::compile;
 use forebay::registry::{self, Language, Lookup};
-use forebay::store::{Chance, Handle, Memory, Staged, Store};
+use forebay::store::{Chance, Memory, Store};
 use forebay::wire::SchemaRef;
+
+use super::by_hand::{self, assigned, settle};
 
 static FAULT: Code = Code { id: "FB0998", kind: Kind::Halt, title: "t", help: "h" };
 const ID: SchemaRef = SchemaRef::Id(1);
@@ -34,20 +34,12 @@ fn config(commit: &str) -> Config {
 }
 
 fn task(commit: &str, generation: u64) -> Task {
-    let pipeline = config(commit).pipeline;
-    let partitioner = forebay::pipeline::partitioner(&pipeline).unwrap();
-    let settings = Arc::new(forebay::pipeline::settings(&pipeline, partitioner, 1 << 20, None));
-    Task::new(settings, TopicPartition::new("rows", 0), generation)
+    by_hand::task(&config(commit).pipeline, "rows", generation)
 }
 
 fn records(count: i64) -> Event {
-    let mut batch = RecordBatch::new(TopicPartition::new("rows", 0), 0);
-    for offset in 0..count {
-        let value = [0, 0, 0, 0, 1, 0, 0x08, offset as u8];
-        let none = std::iter::empty();
-        batch.push(offset, None, TimestampType::CreateTime, None, Some(&value), none);
-    }
-    Event::Records(batch)
+    let values: Vec<_> = (0..count).map(|n| [0, 0, 0, 0, 1, 0, 0x08, n as u8]).collect();
+    by_hand::records("rows", values.iter().map(|value| (None, &value[..])))
 }
 
 fn known() -> registry::Found {
@@ -57,55 +49,6 @@ fn known() -> registry::Found {
 
 fn at(mono_ms: u64) -> Now {
     Now { wall_ms: mono_ms as i64, mono_ms }
-}
-
-/// An assignment of a log of a hundred records, without a chain.
-fn assigned(stop_at: Option<i64>) -> Event {
-    Event::Assigned(Box::new(Assignment {
-        owner: "owner".into(),
-        topic_id: None,
-        kafka: Assigned { start: 0, committed: None, low: 0, high: 100 },
-        stop_at,
-    }))
-}
-
-/// Steps, and answers staging, publishing and commits with success until nothing is asked any more.
-fn settle(task: &mut Task, event: Event, now: Now) -> Vec<Action> {
-    let (mut events, mut seen) = (VecDeque::from([event]), Vec::new());
-    while let Some(event) = events.pop_front() {
-        let mut out = Vec::new();
-        task.step(event, now, &mut out);
-        for action in &out {
-            match action {
-                Action::Store(Output::End { file, key, .. }) => {
-                    let handle = Handle::Local { name: "n".into(), inode: 1, mtime_ns: 1 };
-                    events.push_back(Event::Staged(
-                        *file,
-                        Ok(Staged { key: key.clone(), bytes: 1, handle }),
-                    ));
-                }
-                Action::GetRecord { ticket, seq, .. } => {
-                    events.push_back(Event::Record { ticket: *ticket, seq: *seq, found: Ok(None) });
-                }
-                Action::ListChains { ticket, .. } => {
-                    events.push_back(Event::Chains(*ticket, Ok(Vec::new())));
-                }
-                Action::PutRecord { ticket, .. } => {
-                    events.push_back(Event::Wrote(*ticket, Wrote::Created));
-                }
-                Action::Seek { offset, .. } => {
-                    events.push_back(Event::Started { offset: *offset });
-                }
-                Action::Publish { ticket, .. } => events.push_back(Event::Published(*ticket)),
-                Action::CommitOffset { ticket, .. } => {
-                    events.push_back(Event::OffsetCommitted(*ticket))
-                }
-                _ => {}
-            }
-        }
-        seen.extend(out);
-    }
-    seen
 }
 
 #[test]
@@ -163,7 +106,7 @@ fn unknown_for_the_whole_grace_is_a_reject() {
 fn unusable_schema_waits_without_end_where_the_configuration_says_pause() {
     let fault = |text| Fault::new(&FAULT, text);
     let mut task = task("interval: 1h }\nrejects: { unusable_schema: pause", 1);
-    settle(&mut task, Event::Started { offset: 0, stop_at: None }, at(0));
+    settle(&mut task, assigned(None), at(0));
     settle(&mut task, records(3), at(0));
     // Far beyond the grace of 2 s, and whatever the answer says.
     for (now, answer) in (1..60).map(|n| (n * 1_000, if n % 7 < 3 { "40403" } else { "no such" })) {
