@@ -32,6 +32,7 @@ fn batches() -> Vec<RecordBatch> {
 
 fn provenance() -> Provenance {
     Provenance {
+        commit: "c-1".into(),
         pipeline: "bench".into(),
         topic_partition: TopicPartition::new("orders", 0),
         first: 0,

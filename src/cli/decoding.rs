@@ -128,7 +128,7 @@ impl Decoding {
             // Keys that name a schema are known once one is read.
             partitioner.bind(&plan.schema, options.key.format.is_some_and(Format::is_framed))?;
         }
-        let mut settings = pipeline::settings(pipeline, partitioner, 0, 0);
+        let mut settings = pipeline::settings(pipeline, partitioner, 0, None);
         // Nobody waits here: what the registry does not have is said at once.
         settings.unknown_id_grace_ms = 0;
         settings.breaker = false;

@@ -1,31 +1,66 @@
 //! The commit protocol of one Kafka partition as a step function: events in, actions out.
 //!
-//! A commit is a range of offsets whose files become visible together. Its life: sealed → all files
-//! staged → published → offset committed → done. Commits are published strictly in order: nothing of
-//! commit *n + 1* is published before the offset of *n* is committed, so that a crash can leave at
-//! most one commit published and not committed. Those rows come again: at least once.
+//! Owns: finding the end of the chain, finishing what the last owner left, claiming, and then for each commit:
+//! sealed → staged → recorded (the commit point) → published → offset committed.
+//! Does not own: carrying anything out; each [`Action`] says which call answers it.
+//! Bounded by: the sealed commits that are not done, which `pipeline` limits.
+//! Absent: IO, clocks, async, chance. It is a value: the explorer clones and hashes it.
+//!
+//! Every answer carries the ticket of its question; one that is not awaited any more changes nothing.
 
-use std::collections::{HashSet, VecDeque};
+mod claim;
+mod commit;
+mod write;
 
+use std::collections::VecDeque;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use super::head::Search;
+use super::record::{About, Hint, Identity, Record};
+use super::rules::Rules;
+use crate::error::Fault;
 use crate::position::{Offset, OffsetRange};
 use crate::store::Staged;
 
 /// Number of a file within its Kafka partition and run.
 pub type FileId = u64;
 
+/// Tells which question an answer is to. All hash alike: two machines that differ in nothing but how often they
+/// asked are in the same state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ticket(pub u64);
+
+impl Hash for Ticket {
+    fn hash<H: Hasher>(&self, _: &mut H) {}
+}
+
+/// First and longest pause before a record in doubt is sent again, in ms.
+const AGAIN_MS: (u64, u64) = (200, 30_000);
+
 /// What the driver has to do. It answers with the call named.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Action {
-    /// Publish these, then call [`Machine::published`].
-    Publish { commit: u64, files: Vec<Staged> },
-    /// Commit the offset to Kafka, then call [`Machine::offset_committed`].
-    CommitOffset { commit: u64, offset: Offset },
-    /// The commit is done: for logs and counts.
-    Done { commit: u64, range: OffsetRange, files: Vec<FileId> },
+    /// Read a record, then call [`Machine::record`].
+    Get { ticket: Ticket, seq: u64 },
+    /// Create a record unless one is there, then call [`Machine::wrote`].
+    Put { ticket: Ticket, record: Arc<Record>, after_ms: u64 },
+    /// List the folders of this topic's chains, then call [`Machine::chains`].
+    List { ticket: Ticket },
+    /// Publish these files of the record at `seq`, then call [`Machine::published`].
+    Publish { ticket: Ticket, seq: u64, files: Vec<Staged> },
+    /// Commit the offset to Kafka with this text, then call [`Machine::offset_committed`].
+    CommitOffset { ticket: Ticket, offset: Offset, text: String },
+    /// The Kafka partition is claimed: records may flow from here. File names carry the epoch.
+    Flow { offset: Offset, epoch: u64 },
+    /// Everything that is open or sealed is no more; a [`Action::Flow`] or a fault follows.
+    TakeBack(TakenBack),
+    /// The commit is published: for logs and counts.
+    Done { range: OffsetRange, files: Vec<FileId> },
 }
 
 /// What a failure takes back.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, PartialEq, Eq, Hash)]
 pub struct TakenBack {
     /// Read again from here.
     pub offset: Offset,
@@ -35,243 +70,266 @@ pub struct TakenBack {
     pub staged: Vec<Staged>,
 }
 
-#[derive(Debug)]
+/// How a create-only put ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wrote {
+    Created,
+    /// It is not known whether it is there, or will be: an answer was lost, or something is at the place.
+    Doubt,
+    /// The store takes it under no circumstances, and says why. It may still be there by an earlier try.
+    Refused(Fault),
+}
+
+/// What Kafka says about the Kafka partition at its assignment.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Assigned {
+    /// Where to start without a chain.
+    pub start: Offset,
+    /// The group's committed offset, and the text beside it.
+    pub committed: Option<(Offset, String)>,
+    /// First and end offset of the log.
+    pub low: Offset,
+    pub high: Offset,
+}
+
+/// What to do where Kafka and the chain part ways.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Policy {
+    /// Offsets that Kafka has deleted are recorded as skipped; else the Kafka partition stops.
+    pub skip_lost: bool,
+    /// A topic that was made anew starts a new chain; else the Kafka partition stops.
+    pub restart_recreated: bool,
+}
+
+/// An interval that is over.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Sealed {
+    pub range: OffsetRange,
+    pub files: Vec<(FileId, About)>,
+    /// Least and greatest time of its records, ms since 1970.
+    pub times_ms: Option<(i64, i64)>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Pending {
-    number: u64,
-    range: OffsetRange,
-    files: Vec<FileId>,
-    /// Those of `files` that are not staged yet.
-    waiting: HashSet<FileId>,
-    staged: Vec<Staged>,
+    sealed: Sealed,
+    id: String,
+    staged: Vec<(FileId, Staged)>,
     state: State,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    Staging,
-    Publishing,
-    Committing,
+impl Hash for Pending {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.sealed.range, &self.sealed.files, self.staged.len(), &self.state).hash(state);
+    }
 }
 
-/// Sealed commits of one Kafka partition, oldest first.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum State {
+    Staging,
+    Recording(Slot),
+    Publishing(Ticket),
+}
+
+/// A record on its way to its place, until it is known who has the place.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Slot {
+    record: Arc<Record>,
+    /// Sent instead, to fill the place for good.
+    void: Option<Arc<Record>>,
+    ticket: Ticket,
+    tries: u32,
+    refused: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Phase {
+    New,
+    Finding {
+        search: Search,
+        ticket: Ticket,
+    },
+    /// No chain here: is the topic new, or made anew?
+    Listing {
+        ticket: Ticket,
+        hint_gone: bool,
+    },
+    Recovering {
+        ticket: Ticket,
+    },
+    Claiming(Slot),
+    Flowing,
+    /// Another owner has taken over, or a fault was told.
+    Over,
+}
+
+/// Whose the place of a slot is.
+enum Place {
+    Mine(Arc<Record>),
+    Voided(Arc<Record>),
+    Another(Arc<Record>),
+    Unknown,
+}
+
+/// The chain of one Kafka partition during one assignment.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Machine {
-    committed: Offset,
-    next_number: u64,
+    identity: Arc<Identity>,
+    owner: Arc<str>,
+    assigned: Arc<Assigned>,
+    policy: Policy,
+    rules: Rules,
+    next_ticket: Ticket,
+    phase: Phase,
+    /// The last record known; what it names is published unless it is being recovered or published.
+    head: Option<Arc<Record>>,
+    /// Of the own claim; 0 before it.
+    epoch: u64,
+    /// Intervals begun so far.
+    intervals: u64,
     /// Staged files of the interval that is still open.
     early: Vec<(FileId, Staged)>,
     pending: VecDeque<Pending>,
+    offset_sent: Option<Ticket>,
+    offset_wanted: Option<(Offset, String)>,
+}
+
+/// What decides the machine's next steps; ids and counters only tell its records apart from others.
+impl Hash for Machine {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let committed = self
+            .assigned
+            .committed
+            .as_ref()
+            .map(|(offset, text)| (*offset, Hint::parse(text).map_or(0, |hint| hint.seq)));
+        (&self.owner, committed, &self.phase, self.epoch).hash(state);
+        self.head.as_ref().map(|head| head.seq).hash(state);
+        (&self.early, &self.pending, self.offset_sent.is_some()).hash(state);
+        self.offset_wanted.as_ref().map(|(offset, _)| *offset).hash(state);
+    }
 }
 
 impl Machine {
-    /// A machine whose first commit starts at `start` and has this number; numbers of an earlier
-    /// assignment of the same Kafka partition must not come again.
-    pub fn new(start: Offset, first_number: u64) -> Self {
+    /// A machine before [`Machine::begin`]. `owner` is unique to this assignment; tickets of an earlier one
+    /// of the same Kafka partition must not come again from `first_ticket` on.
+    pub fn new(
+        identity: Arc<Identity>,
+        owner: Arc<str>,
+        assigned: Assigned,
+        policy: Policy,
+        first_ticket: Ticket,
+    ) -> Self {
         Self {
-            committed: start,
-            next_number: first_number,
+            identity,
+            owner,
+            assigned: Arc::new(assigned),
+            policy,
+            rules: Rules::default(),
+            next_ticket: first_ticket,
+            phase: Phase::New,
+            head: None,
+            epoch: 0,
+            intervals: 0,
             early: Vec::new(),
             pending: VecDeque::new(),
+            offset_sent: None,
+            offset_wanted: None,
         }
     }
 
-    /// Offset up to which everything is published and committed.
-    pub fn committed(&self) -> Offset {
-        self.committed
+    /// The same machine with rules of the protocol turned off: to show what each is for.
+    #[doc(hidden)]
+    pub fn with_rules(mut self, rules: Rules) -> Self {
+        self.rules = rules;
+        self
     }
 
-    /// Sealed commits that are not done.
-    pub fn in_progress(&self) -> usize {
+    pub fn identity(&self) -> &Arc<Identity> {
+        &self.identity
+    }
+
+    /// Offset up to which everything is recorded.
+    pub fn committed(&self) -> Option<Offset> {
+        self.head.as_ref().map(|head| head.to)
+    }
+
+    /// Of the own claim; 0 before it.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// True while records may flow and commits be sealed.
+    pub fn is_flowing(&self) -> bool {
+        self.phase == Phase::Flowing
+    }
+
+    /// Sealed commits that are not published.
+    pub fn pending(&self) -> usize {
         self.pending.len()
     }
 
-    /// True for the commit whose files are being published now.
-    pub fn is_publishing(&self, commit: u64) -> bool {
-        self.pending.front().is_some_and(|p| p.number == commit && p.state == State::Publishing)
+    /// True when nothing is awaited any more.
+    pub fn is_settled(&self) -> bool {
+        self.pending.is_empty() && self.offset_sent.is_none()
     }
 
-    /// Seals a commit over `range`: all its files by id, those staged already among them.
-    pub fn seal(&mut self, range: OffsetRange, files: &[FileId], out: &mut Vec<Action>) {
-        let mut waiting: HashSet<FileId> = files.iter().copied().collect();
-        let (staged, later): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.early).into_iter().partition(|(id, _)| waiting.remove(id));
-        self.early = later;
-        self.pending.push_back(Pending {
-            number: self.next_number,
-            range,
-            files: files.to_vec(),
-            waiting,
-            staged: staged.into_iter().map(|(_, s)| s).collect(),
-            state: State::Staging,
+    /// True for the question that is awaited now, by the commit at the front or a recovery.
+    pub fn expects(&self, ticket: Ticket) -> bool {
+        let front = self.pending.front().is_some_and(|p| match &p.state {
+            State::Staging => false,
+            State::Recording(slot) => slot.ticket == ticket,
+            State::Publishing(own) => *own == ticket,
         });
-        self.next_number += 1;
-        self.advance(out);
-    }
-
-    /// A file is staged. Files of the open interval may come before their seal.
-    pub fn staged(&mut self, file: FileId, staged: Staged, out: &mut Vec<Action>) {
-        match self.pending.iter_mut().find(|p| p.waiting.contains(&file)) {
-            Some(pending) => {
-                pending.waiting.remove(&file);
-                pending.staged.push(staged);
-                self.advance(out);
+        front
+            || match &self.phase {
+                Phase::Finding { ticket: own, .. }
+                | Phase::Listing { ticket: own, .. }
+                | Phase::Recovering { ticket: own } => *own == ticket,
+                Phase::Claiming(slot) => slot.ticket == ticket,
+                Phase::New | Phase::Flowing | Phase::Over => false,
             }
-            None => self.early.push((file, staged)),
-        }
     }
 
-    /// All files of a commit are visible.
-    pub fn published(&mut self, commit: u64, out: &mut Vec<Action>) {
-        if let Some(front) = self.pending.front_mut()
-            && front.number == commit
-            && front.state == State::Publishing
-        {
-            front.state = State::Committing;
-            out.push(Action::CommitOffset { commit, offset: front.range.end });
-        }
-    }
-
-    /// Kafka has the offset.
-    pub fn offset_committed(&mut self, commit: u64, out: &mut Vec<Action>) {
-        let Some(front) = self.pending.front_mut() else { return };
-        if front.number != commit || front.state != State::Committing {
-            return;
-        }
-        self.committed = front.range.end;
-        let files = std::mem::take(&mut front.files);
-        out.push(Action::Done { commit, range: front.range, files });
-        self.pending.pop_front();
-        self.advance(out);
-    }
-
-    /// A file could not be staged: its commit and everything after it is taken back.
-    ///
-    /// Commits that are being published stay. `file` may belong to the open interval; then only that
-    /// one is taken back.
-    pub fn rewind(&mut self, file: FileId) -> TakenBack {
-        let bad = self.pending.iter().position(|p| p.waiting.contains(&file));
-        self.take_back(bad.unwrap_or(self.pending.len()))
-    }
-
-    /// Everything that is not being published is taken back; what is, cannot be called back.
-    pub fn abandon(&mut self) -> TakenBack {
-        let publishing = self.pending.front().is_some_and(|p| p.state != State::Staging);
-        self.take_back(usize::from(publishing))
-    }
-
-    fn take_back(&mut self, from: usize) -> TakenBack {
-        let mut back = TakenBack::default();
-        back.staged.extend(std::mem::take(&mut self.early).into_iter().map(|(_, s)| s));
-        for pending in self.pending.drain(from..) {
-            back.files.extend(pending.files);
-            back.staged.extend(pending.staged);
-        }
-        back.offset = self.sealed_to();
-        back
+    /// Id of the commit that the open interval becomes: for the footers of its files.
+    pub fn commit_id(&self) -> String {
+        format!("{}-{}", self.owner, self.intervals)
     }
 
     /// Where the open interval starts.
     pub fn sealed_to(&self) -> Offset {
-        self.pending.back().map_or(self.committed, |p| p.range.end)
+        let head = || self.head.as_ref().map_or(self.assigned.start, |head| head.to);
+        self.pending.back().map_or_else(head, |p| p.sealed.range.end)
     }
 
-    /// Starts what the front commit is ready for.
-    fn advance(&mut self, out: &mut Vec<Action>) {
-        let Some(front) = self.pending.front_mut() else { return };
-        if front.state != State::Staging || !front.waiting.is_empty() {
-            return;
-        }
-        if front.staged.is_empty() {
-            front.state = State::Committing;
-            out.push(Action::CommitOffset { commit: front.number, offset: front.range.end });
-        } else {
-            front.state = State::Publishing;
-            out.push(Action::Publish { commit: front.number, files: front.staged.clone() });
+    fn ticket(&mut self) -> Ticket {
+        self.next_ticket.0 += 1;
+        self.next_ticket
+    }
+}
+
+impl Pending {
+    fn waits_for(&self, file: FileId) -> bool {
+        self.sealed.files.iter().any(|(id, _)| *id == file)
+            && !self.staged.iter().any(|(id, _)| *id == file)
+    }
+
+    fn is_staged(&self) -> bool {
+        self.staged.len() == self.sealed.files.len()
+    }
+}
+
+impl Slot {
+    fn whose(&self, found: Option<Arc<Record>>) -> Place {
+        match found {
+            None => Place::Unknown,
+            Some(found) if found.id == self.record.id => Place::Mine(found),
+            Some(found) if self.void.as_ref().is_some_and(|v| v.id == found.id) => {
+                Place::Voided(found)
+            }
+            Some(found) => Place::Another(found),
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::store::Handle;
-
-    fn staged(name: &str) -> Staged {
-        Staged {
-            key: name.into(),
-            bytes: 1,
-            handle: Handle::Local { name: name.into(), inode: 1, mtime_ns: 1 },
-        }
-    }
-
-    #[test]
-    fn second_commit_staged_first_waits_for_the_first() {
-        let mut machine = Machine::new(0, 0);
-        let mut out = Vec::new();
-        machine.seal(OffsetRange::new(0, 10), &[1], &mut out);
-        machine.seal(OffsetRange::new(10, 20), &[2], &mut out);
-        machine.staged(2, staged("b"), &mut out);
-        assert_eq!(out, []);
-        machine.staged(1, staged("a"), &mut out);
-        assert_eq!(out, [Action::Publish { commit: 0, files: vec![staged("a")] }]);
-        out.clear();
-        machine.published(0, &mut out);
-        assert_eq!(out, [Action::CommitOffset { commit: 0, offset: 10 }]);
-        out.clear();
-        machine.offset_committed(0, &mut out);
-        assert_eq!(
-            out,
-            [
-                Action::Done { commit: 0, range: OffsetRange::new(0, 10), files: vec![1] },
-                Action::Publish { commit: 1, files: vec![staged("b")] }
-            ]
-        );
-        assert_eq!(machine.committed(), 10);
-    }
-
-    #[test]
-    fn commit_without_files_still_moves_the_offset() {
-        let mut machine = Machine::new(5, 0);
-        let mut out = Vec::new();
-        machine.seal(OffsetRange::new(5, 9), &[], &mut out);
-        assert_eq!(out, [Action::CommitOffset { commit: 0, offset: 9 }]);
-    }
-
-    #[test]
-    fn file_staged_before_its_seal_counts() {
-        let mut machine = Machine::new(0, 0);
-        let mut out = Vec::new();
-        machine.staged(1, staged("a"), &mut out);
-        assert_eq!(out, []);
-        machine.seal(OffsetRange::new(0, 3), &[1], &mut out);
-        assert_eq!(out, [Action::Publish { commit: 0, files: vec![staged("a")] }]);
-    }
-
-    #[test]
-    fn failed_file_takes_back_its_commit_and_the_later_ones_only() {
-        let mut machine = Machine::new(0, 0);
-        let mut out = Vec::new();
-        machine.seal(OffsetRange::new(0, 10), &[1], &mut out);
-        machine.staged(1, staged("a"), &mut out);
-        machine.seal(OffsetRange::new(10, 20), &[2, 3], &mut out);
-        machine.staged(2, staged("b"), &mut out);
-        machine.staged(4, staged("open"), &mut out);
-        let back = machine.rewind(3);
-        assert_eq!(back.offset, 10);
-        assert_eq!(back.files, [2, 3]);
-        assert_eq!(back.staged, [staged("open"), staged("b")]);
-        assert_eq!(machine.in_progress(), 1);
-    }
-
-    #[test]
-    fn late_answers_of_a_dropped_commit_change_nothing() {
-        let mut machine = Machine::new(0, 0);
-        let mut out = Vec::new();
-        machine.seal(OffsetRange::new(0, 10), &[1], &mut out);
-        assert_eq!(machine.rewind(1).offset, 0);
-        machine.published(0, &mut out);
-        machine.offset_committed(0, &mut out);
-        assert_eq!(out, []);
-        assert_eq!(machine.committed(), 0);
-    }
-}
+mod tests;

@@ -44,6 +44,12 @@ pub(super) fn config(v: &mut Values<'_>) -> Config {
                 interval: v.duration("commit.interval").unwrap_or_default(),
                 rows: v.count("commit.rows"),
                 bytes: v.size("commit.bytes"),
+                skip_lost_offsets: v
+                    .choice("commit.on_lost_offsets", &[("stop", false), ("skip", true)])
+                    .unwrap_or(false),
+                restart_recreated: v
+                    .choice("commit.on_recreated_topic", &[("stop", false), ("restart", true)])
+                    .unwrap_or(false),
             },
             rejects: rejects(v, &sink, &name),
             sink,

@@ -466,6 +466,10 @@ pub struct Commit {
     pub rows: Option<u64>,
     /// Raw bytes consumed.
     pub bytes: Option<u64>,
+    /// Offsets that Kafka has deleted before they were committed are skipped, and the chain says so.
+    pub skip_lost_offsets: bool,
+    /// A topic that was made anew begins a new chain.
+    pub restart_recreated: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

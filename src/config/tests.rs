@@ -231,7 +231,13 @@ shutdown: { timeout: 1m }
     assert_eq!(p.sink.s3.sse.as_deref(), Some("aws:kms"));
     assert_eq!(
         p.commit,
-        Commit { interval: Duration::from_secs(5_400), rows: Some(10_000), bytes: Some(1 << 30) }
+        Commit {
+            interval: Duration::from_secs(5_400),
+            rows: Some(10_000),
+            bytes: Some(1 << 30),
+            skip_lost_offsets: false,
+            restart_recreated: false,
+        }
     );
     assert_eq!(p.rejects.prefix, "_bad/orders");
     assert_eq!(p.readers, [Reader::Native]);

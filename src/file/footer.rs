@@ -17,6 +17,8 @@ use crate::position::TopicPartition;
 pub const FIELD_NUMBER: &str = "forebay.field_number";
 
 pub const PIPELINE: &str = "forebay.pipeline";
+/// Id of the commit record that names the file. Not in files that no commit names.
+pub const COMMIT: &str = "forebay.commit";
 pub const TOPIC: &str = "forebay.topic";
 /// Kafka partition, decimal.
 pub const PARTITION: &str = "forebay.partition";
@@ -53,6 +55,9 @@ pub(super) fn pairs(from: &Provenance, rows: u64, schema: &Schema) -> Vec<KeyVal
         pair(ROLE, from.role.to_owned()),
         pair(PARTITION_VALUES, serde_json::json!(values).to_string()),
     ];
+    if !from.commit.is_empty() {
+        pairs.push(pair(COMMIT, from.commit.clone()));
+    }
     let mut numbers = BTreeMap::new();
     collect(schema.fields(), "", &mut numbers);
     if !numbers.is_empty() {
@@ -120,6 +125,8 @@ impl Provenance {
         }
         Ok(Self {
             pipeline: text(PIPELINE)?.to_owned(),
+            // Files of before the chain have none, nor have those that `decode` makes.
+            commit: text(COMMIT).unwrap_or_default().to_owned(),
             topic_partition: TopicPartition::new(
                 text(TOPIC)?,
                 number(PARTITION, text(PARTITION)?)?,

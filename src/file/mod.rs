@@ -65,6 +65,8 @@ pub struct Encoding {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Provenance {
     pub pipeline: String,
+    /// Id of the commit record that names the file; empty where none does.
+    pub commit: String,
     pub topic_partition: TopicPartition,
     /// First and last offset of the rows in the file (both in it).
     pub first: Offset,

@@ -1,13 +1,13 @@
 //! What tasks ask of the world, carried out on the async runtime.
 //!
-//! Owns: registry questions, uploads in order per file, publishing with retries; answers go back to
-//! the worker that asked.
+//! Owns: registry questions, uploads in order per file, records of the chain, publishing with retries, the
+//! janitor; answers go back to the worker that asked.
 //! Does not own: Kafka (`threads`), what an answer means (`task`).
 //! Bounded by: `REQUESTS_MAX` store requests at a time; bytes waiting are counted in `uploading`.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,20 +15,24 @@ use futures::StreamExt;
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::clock;
-use crate::commit::machine::FileId;
+use crate::commit::janitor::{self, Claimed};
+use crate::commit::machine::{FileId, Ticket, Wrote};
+use crate::commit::record::{Record, parse_key};
 use crate::error::{Fault, Kind};
 use crate::pipeline::lanes::Output;
 use crate::pipeline::task::Event;
 use crate::position::TopicPartition;
 use crate::registry;
-use crate::store::{Staged, Store};
+use crate::store::{Put, Staged, Store};
 use crate::wire::SchemaRef;
 
 /// Store requests at a time, over all Kafka partitions.
 const REQUESTS_MAX: usize = 32;
 /// Files of one commit that are published at a time.
 const PUBLISH_MAX: usize = 16;
-/// First and longest pause between tries of a publish.
+/// From the first claim until the janitor looks.
+const JANITOR_WAIT: Duration = Duration::from_secs(10);
+/// First and longest pause between tries of a publish, or of reading a record.
 const PUBLISH_PAUSE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(30));
 
 /// Takes an answer back to the worker that asked.
@@ -50,11 +54,18 @@ pub struct Shared {
     requests: Semaphore,
     /// Bytes handed over and not yet staged.
     pub uploading: AtomicUsize,
+    /// Claims that the janitor has not looked at yet.
+    claims: Mutex<Vec<Claimed>>,
 }
 
 impl Shared {
     pub fn new(store: Store) -> Self {
-        Self { store, requests: Semaphore::new(REQUESTS_MAX), uploading: AtomicUsize::new(0) }
+        Self {
+            store,
+            requests: Semaphore::new(REQUESTS_MAX),
+            uploading: AtomicUsize::new(0),
+            claims: Mutex::default(),
+        }
     }
 }
 
@@ -144,7 +155,69 @@ impl Effects {
         self.discard(partition, files, Vec::new());
     }
 
-    pub fn publish(&self, partition: TopicPartition, commit: u64, files: Vec<Staged>) {
+    pub fn get_record(&self, partition: TopicPartition, ticket: Ticket, seq: u64, key: String) {
+        let (shared, answer) = (self.shared.clone(), self.answer.clone());
+        self.runtime.spawn(async move {
+            let found = patiently(&key, || shared.get(&key)).await;
+            let found = found.and_then(|bytes| match bytes {
+                Some(bytes) => Record::parse(&bytes).map(|r| Some(Arc::new(r))),
+                None => Ok(None),
+            });
+            let found = found.map_err(|fault| fault.at(key));
+            answer(partition, Event::Record { ticket, seq, found });
+        });
+    }
+
+    pub fn put_record(
+        &self,
+        partition: TopicPartition,
+        ticket: Ticket,
+        key: String,
+        record: Arc<Record>,
+        after_ms: u64,
+    ) {
+        let (shared, answer) = (self.shared.clone(), self.answer.clone());
+        self.runtime.spawn(async move {
+            if after_ms > 0 {
+                clock::sleep(Duration::from_millis(after_ms)).await;
+            }
+            let result = {
+                let _permit = shared.requests.acquire().await.ok();
+                shared.store.put_create(&key, record.to_bytes().into()).await
+            };
+            answer(partition, Event::Wrote(ticket, wrote(result)));
+        });
+    }
+
+    pub fn list_chains(&self, partition: TopicPartition, ticket: Ticket, prefix: String) {
+        let (shared, answer) = (self.shared.clone(), self.answer.clone());
+        self.runtime.spawn(async move {
+            let found = patiently(&prefix, || folders(&shared.store, &prefix)).await;
+            answer(partition, Event::Chains(ticket, found));
+        });
+    }
+
+    /// Lets the janitor look, some time from now, together with the claims that come meanwhile.
+    pub fn claimed(&self, partition: TopicPartition, epoch: u64, hash: String) {
+        let shared = self.shared.clone();
+        let first = {
+            let mut claims = shared.claims.lock().unwrap_or_else(PoisonError::into_inner);
+            claims.push(Claimed { partition, epoch, hash });
+            claims.len() == 1
+        };
+        if first {
+            self.runtime.spawn(async move {
+                clock::sleep(JANITOR_WAIT).await;
+                let claims = {
+                    let mut claims = shared.claims.lock().unwrap_or_else(PoisonError::into_inner);
+                    std::mem::take(&mut *claims)
+                };
+                sweep(&shared.store, &claims).await;
+            });
+        }
+    }
+
+    pub fn publish(&self, partition: TopicPartition, commit: Ticket, files: Vec<Staged>) {
         let (shared, answer) = (self.shared.clone(), self.answer.clone());
         self.runtime.spawn(async move {
             let shared = &shared;
@@ -159,6 +232,85 @@ impl Effects {
             };
             answer(partition, event);
         });
+    }
+}
+
+impl Shared {
+    async fn get(&self, key: &str) -> Result<Option<Bytes>, Fault> {
+        let _permit = self.requests.acquire().await.ok();
+        self.store.get(key).await
+    }
+}
+
+/// What the machine must know of a create-only put.
+pub(super) fn wrote(result: Result<Put, Fault>) -> Wrote {
+    match result {
+        Ok(Put::Created) => Wrote::Created,
+        Ok(Put::Exists) => Wrote::Doubt,
+        Err(fault) if passes(&fault) => Wrote::Doubt,
+        Err(fault) => Wrote::Refused(fault),
+    }
+}
+
+/// True for a fault that the same call may not meet the next time.
+fn passes(fault: &Fault) -> bool {
+    matches!(fault.code.kind, Kind::Retry | Kind::Pause)
+}
+
+/// Calls until the answer is no fault that passes.
+async fn patiently<T, F: Future<Output = Result<T, Fault>>>(
+    what: &str,
+    call: impl Fn() -> F,
+) -> Result<T, Fault> {
+    let mut tries = 0;
+    loop {
+        match call().await {
+            Err(fault) if passes(&fault) => {
+                tracing::warn!(what, tries, "the chain of commits is read again: {fault}");
+                clock::sleep(clock::backoff(PUBLISH_PAUSE.0, PUBLISH_PAUSE.1, tries)).await;
+                tries += 1;
+            }
+            other => return other,
+        }
+    }
+}
+
+/// Folders of topics' chains below a prefix, each with its `/`.
+pub(super) async fn folders(store: &Store, prefix: &str) -> Result<Vec<String>, Fault> {
+    let mut found = BTreeSet::new();
+    let mut next = None;
+    loop {
+        let page = store.list(prefix, next.as_deref()).await?;
+        for entry in &page.entries {
+            let topic = parse_key(&entry.key)
+                .and_then(|(chain, _)| chain.trim_end_matches('/').rsplit_once('/'))
+                .map(|(topic, _)| format!("{topic}/"));
+            found.extend(topic);
+        }
+        // More than two are no other case than two.
+        if page.next.is_none() || found.len() > 1 {
+            return Ok(found.into_iter().collect());
+        }
+        next = page.next;
+    }
+}
+
+/// The janitor: aborts what no owner can publish any more, under these claims.
+pub(super) async fn sweep(store: &Store, claims: &[Claimed]) {
+    let orphans = match store.orphans("").await {
+        Ok(orphans) => orphans,
+        Err(fault) => {
+            tracing::info!("unfinished uploads of dead owners stay for now: {fault}");
+            return;
+        }
+    };
+    let garbage =
+        |key: &Option<String>| key.as_ref().is_some_and(|k| janitor::is_garbage(k, claims));
+    for orphan in orphans.iter().filter(|o| garbage(&o.key)) {
+        match store.sweep(orphan).await {
+            Ok(()) => tracing::info!(key = orphan.key, "an upload of a dead owner is removed"),
+            Err(fault) => tracing::info!(key = orphan.key, "an upload is left behind: {fault}"),
+        }
     }
 }
 
@@ -249,7 +401,7 @@ async fn publish_one(shared: &Shared, staged: &Staged) -> Result<(), Fault> {
             shared.store.publish(staged).await
         };
         match result {
-            Err(fault) if fault.code.kind == Kind::Retry => {
+            Err(fault) if passes(&fault) => {
                 tracing::warn!(key = staged.key, tries, "publishing is tried again: {fault}");
                 clock::sleep(clock::backoff(PUBLISH_PAUSE.0, PUBLISH_PAUSE.1, tries)).await;
                 tries += 1;

@@ -19,6 +19,7 @@ use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 
 use crate::commit::machine::FileId;
+use crate::commit::record::{About, Role};
 use crate::error::{Code, Fault, Kind};
 use crate::evolve;
 use crate::file::learn::Learned;
@@ -52,10 +53,8 @@ pub struct Files {
     pub rotate: crate::config::Rotate,
     /// Bytes of one part; a file that stays smaller is staged in one.
     pub part_bytes: usize,
-    /// Tells this run's file names from those of another: milliseconds of its start.
-    pub epoch: u64,
-    /// Id of the Kafka cluster; empty where the brokers do not say.
-    pub cluster: String,
+    /// Id of the Kafka cluster, where it has one.
+    pub cluster: Option<String>,
 }
 
 /// What to hand to the store, in the order made.
@@ -64,7 +63,14 @@ pub enum Output {
     /// The next part of a file; the first one opens it.
     Part { file: FileId, key: String, bytes: Bytes },
     /// The last bytes of a file.
-    End { file: FileId, key: String, tail: Bytes, stats: FileStats, role: &'static str },
+    End {
+        file: FileId,
+        key: String,
+        tail: Bytes,
+        stats: FileStats,
+        role: &'static str,
+        about: Box<About>,
+    },
 }
 
 /// The folder of a lane and the partition values its footer names.
@@ -121,6 +127,8 @@ struct Open {
     key: String,
     parquet: ParquetFile,
     provenance: Provenance,
+    columns: u32,
+    crc: crc32fast::Hasher,
 }
 
 impl std::fmt::Debug for Open {
@@ -135,7 +143,10 @@ pub struct Lanes {
     files: Arc<Files>,
     /// Parts of every file name.
     hash: String,
+    /// Of the claim under which files are made.
     epoch: u64,
+    /// Id of the commit that the open interval becomes.
+    commit: String,
     topic_partition: TopicPartition,
     groups: Vec<Group>,
     stored: Vec<Option<Stored>>,
@@ -157,7 +168,7 @@ impl Lanes {
     pub fn new(files: Arc<Files>, topic_partition: TopicPartition, generation: u64) -> Self {
         let origin = Origin {
             pipeline: &files.pipeline,
-            cluster: &files.cluster,
+            cluster: files.cluster.as_deref().unwrap_or_default(),
             topic: &topic_partition.topic,
             generation: 0,
         };
@@ -173,10 +184,26 @@ impl Lanes {
             by_place: HashMap::new(),
             file_memory: 0,
             next_file: generation << 32,
-            epoch: files.epoch + generation,
+            epoch: 0,
+            commit: String::new(),
             opened: Vec::new(),
             files,
         }
+    }
+
+    /// The epoch that names of files carry from here on.
+    pub fn claimed(&mut self, epoch: u64) {
+        self.epoch = epoch;
+    }
+
+    /// The commit that files opened from here on belong to.
+    pub fn commit_is(&mut self, id: String) {
+        self.commit = id;
+    }
+
+    /// The last part of this Kafka partition's file names.
+    pub fn hash(&self) -> &str {
+        &self.hash
     }
 
     /// The group of rows with these columns, made if it is new. Groups are few: one per distinct set
@@ -387,9 +414,12 @@ impl Lanes {
         Ok(Open {
             id,
             key: format!("{}/{name}", place.folder),
+            columns: evolve::fingerprint(&group.columns),
+            crc: crc32fast::Hasher::new(),
             parquet,
             provenance: Provenance {
                 pipeline: self.files.pipeline.clone(),
+                commit: self.commit.clone(),
                 topic_partition: self.topic_partition.clone(),
                 first,
                 last: first,
@@ -406,6 +436,7 @@ impl Lanes {
         let Some(open) = &mut self.lanes[lane].file else { return Ok(()) };
         let before = open.parquet.memory();
         while let Some(bytes) = open.parquet.take_part(self.files.part_bytes) {
+            open.crc.update(&bytes);
             out.push(Output::Part { file: open.id, key: open.key.clone(), bytes });
         }
         self.file_memory = (self.file_memory + open.parquet.memory()).saturating_sub(before);
@@ -418,9 +449,21 @@ impl Lanes {
         self.file_memory = self.file_memory.saturating_sub(open.parquet.memory());
         let group = &mut self.groups[self.lanes[lane].group];
         group.learned = group.learned.take().or_else(|| open.parquet.learned().cloned());
-        let (tail, stats) = open.parquet.finish(&open.provenance)?;
-        let role = open.provenance.role;
-        out.push(Output::End { file: open.id, key: open.key, tail, stats, role });
+        let Open { id: file, key, parquet, provenance, columns, mut crc } = open;
+        let (tail, stats) = parquet.finish(&provenance)?;
+        crc.update(&tail);
+        let role = provenance.role;
+        let about = Box::new(About {
+            role: if role == "data" { Role::Data } else { Role::Reject },
+            crc32: crc.finalize(),
+            rows: stats.rows,
+            first: provenance.first,
+            last: provenance.last,
+            values: provenance.partition_values,
+            columns,
+            schema_ids: provenance.schema_ids.into_iter().collect(),
+        });
+        out.push(Output::End { file, key, tail, stats, role, about });
         Ok(())
     }
 

@@ -13,6 +13,7 @@ pub mod row;
 pub mod intake;
 pub mod task;
 pub mod effects;
+pub mod state;
 pub mod watch;
 pub mod worker;
 pub mod threads;
@@ -22,6 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::System;
+use crate::commit::machine::Policy;
 use crate::config::{self, Config, SinkUrl};
 use crate::decode;
 use crate::error::{Code, Fault};
@@ -35,8 +37,8 @@ use crate::pipeline::threads::{Budget, Control, Ended, Run};
 use crate::pipeline::watch::Watch;
 use crate::registry;
 use crate::server;
-use crate::source;
 use crate::source::kafka::{self, KafkaSource};
+use crate::source::{self, Source};
 use crate::store::Store;
 
 /// Every code of this room.
@@ -85,9 +87,9 @@ pub fn run(
     };
     fixed_columns(pipeline, &partitioner)?;
     let store = runtime.block_on(Store::open(&pipeline.sink)).map_err(|f| vec![f])?;
-    let faults = runtime.block_on(store.probe()).faults;
-    if !faults.is_empty() {
-        return Err(faults);
+    let probe = runtime.block_on(store.probe());
+    if !probe.faults.is_empty() {
+        return Err(probe.faults);
     }
     let memory = Budget::of(config.memory_limit);
     let faults = source::check(&pipeline.source);
@@ -100,10 +102,13 @@ pub fn run(
         kafka::describe(&pipeline.source, token.clone(), BROKERS_MAX).map_err(|f| vec![f])?;
     }
     let kafka = kafka::Options { queue_bytes: QUEUE_BYTES.min(memory.raw / 4), token };
-    let source = KafkaSource::open(&pipeline.source, kafka).map_err(|f| vec![f])?;
+    let mut source = KafkaSource::open(&pipeline.source, kafka).map_err(|f| vec![f])?;
+    let cluster = source.cluster_id();
+    let own = state::format(pipeline, cluster.clone(), &probe).map_err(|f| vec![f])?;
+    runtime.block_on(state::admit(&store, &own)).map_err(|f| vec![f])?;
+    runtime.block_on(state::sweep_disk(&store));
     let part_bytes = store.part_bytes().max(PART_BYTES);
-    let epoch = options.clock.now().wall_ms.max(0) as u64;
-    let settings = settings(pipeline, partitioner, part_bytes, epoch);
+    let settings = settings(pipeline, partitioner, part_bytes, cluster);
     let _server =
         serve(config, &watch, &store, registry.as_deref(), runtime).map_err(|f| vec![f])?;
     Ok(threads::run(Run {
@@ -176,12 +181,12 @@ pub fn fixed_columns(
     Ok(Some(plan))
 }
 
-/// What the tasks of a pipeline share. `epoch` must differ from that of every other run.
+/// What the tasks of a pipeline share. `cluster`: id of the Kafka cluster, where it has one.
 pub fn settings(
     pipeline: &config::Pipeline,
     partitioner: Partitioner,
     part_bytes: usize,
-    epoch: u64,
+    cluster: Option<String>,
 ) -> Settings {
     let sink = &pipeline.sink;
     Settings {
@@ -198,10 +203,13 @@ pub fn settings(
             },
             rotate: pipeline.rotate,
             part_bytes,
-            epoch,
-            cluster: String::new(),
+            cluster,
         }),
         commit: pipeline.commit,
+        policy: Policy {
+            skip_lost: pipeline.commit.skip_lost_offsets,
+            restart_recreated: pipeline.commit.restart_recreated,
+        },
         unknown_id_grace_ms: pipeline.registry.unknown_id_grace.as_millis() as u64,
         rejects_prefix: pipeline.rejects.prefix.clone(),
         breaker: pipeline.rejects.breaker,

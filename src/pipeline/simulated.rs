@@ -13,14 +13,17 @@ use std::sync::Arc;
 use futures::executor::block_on;
 
 use crate::clock::{Now, Seeded};
-use crate::commit::machine::FileId;
+use crate::commit::janitor::Claimed;
+use crate::commit::machine::{self, FileId, Ticket};
+use crate::commit::record::{Record, STATE};
 use crate::error::{Code, Fault, Kind};
+use crate::pipeline::effects;
 use crate::pipeline::lanes::Output;
-use crate::pipeline::task::{Action, Event, Settings, Task};
+use crate::pipeline::task::{Action, Assignment, Event, Settings, Task};
 use crate::position::{Offset, TopicPartition};
 use crate::record::{RecordBatch, TimestampType};
 use crate::registry::{Lookup, Schema};
-use crate::store::{Store, Upload};
+use crate::store::{Memory, Staged, Store, Upload};
 use crate::wire::SchemaRef;
 
 pub static AWAY: Code = Code {
@@ -47,6 +50,8 @@ pub struct World {
     pub schemas: HashMap<SchemaRef, Arc<Schema>>,
     /// Injects its own faults.
     pub store: Store,
+    /// What the store keeps things in, for somebody downstream who moves files away.
+    pub memory: Option<Memory>,
 }
 
 /// How often what goes wrong: once in so many chances, 0 for never.
@@ -62,6 +67,12 @@ pub struct Trouble {
     pub commit: u64,
     /// The group takes a Kafka partition away without asking, per event.
     pub lost: u64,
+    /// The group gives a Kafka partition to another owner, and the old one does not hear of it, per event.
+    pub zombie: u64,
+    /// Somebody downstream moves a published file away, per event.
+    pub thief: u64,
+    /// Crashes, rebalances, losses and second owners end after so many events; 0: never.
+    pub until: u64,
     /// Bytes that one task may hold, 0 for no bound: a small share seals early.
     pub share: usize,
 }
@@ -73,30 +84,45 @@ pub struct Report {
     pub crashes: u64,
     pub rebalances: u64,
     pub losses: u64,
+    pub zombies: u64,
+    pub fenced: u64,
+    pub thefts: u64,
     pub rewinds: u64,
     pub stopped: Vec<String>,
     /// Every Kafka partition reached its end before `steps_max`.
     pub finished: bool,
 }
 
-/// What is to happen at a time.
+/// Owners of one Kafka partition that live at a time, with the one that the group knows.
+const OWNERS_MAX: usize = 3;
+/// Events that still happen after everything is committed: what old owners do then must do no harm.
+const AFTERMATH: u64 = 3_000;
+
+/// What is to happen at a time. The number is the owner's.
 enum Due {
-    ToTask(TopicPartition, u64, Event),
+    Assign(TopicPartition),
+    ToTask(u64, Event),
     /// The source hands out the next records.
-    Poll(TopicPartition, u64),
-    Seek(TopicPartition, u64, Offset),
-    Upload(TopicPartition, u64, Output),
-    Publish(TopicPartition, u64, u64, Vec<crate::store::Staged>),
-    Commit(TopicPartition, u64, u64, Offset),
-    Ask(TopicPartition, u64, SchemaRef),
-    Tick(TopicPartition, u64),
+    Poll(u64),
+    Seek(u64, u64, Offset),
+    Upload(u64, Output),
+    Get(u64, Ticket, u64, String),
+    Put(u64, Ticket, String, Arc<Record>),
+    List(u64, Ticket, String),
+    Publish(u64, Ticket, Vec<Staged>),
+    Commit(u64, Ticket, Offset, String),
+    Ask(u64, SchemaRef),
+    Sweep(Claimed),
+    Tick(u64),
 }
 
 struct Owner {
+    partition: TopicPartition,
     task: Task,
-    /// Next offset that the source hands out.
-    next: Offset,
-    generation: u64,
+    /// Next offset that the source hands out, if records flow.
+    next: Option<Offset>,
+    /// Seeks asked for: a later one, further back, replaces those before it, as in `threads`.
+    seeks: u64,
     leaving: bool,
 }
 
@@ -111,9 +137,12 @@ pub struct Simulation {
     seq: u64,
     queue: BinaryHeap<Reverse<(u64, u64)>>,
     due: HashMap<u64, Due>,
-    owners: BTreeMap<TopicPartition, Owner>,
+    owners: BTreeMap<u64, Owner>,
+    /// Whom the group knows.
+    current: BTreeMap<TopicPartition, u64>,
     uploads: HashMap<(TopicPartition, FileId), Upload>,
-    committed: BTreeMap<TopicPartition, Offset>,
+    committed: BTreeMap<TopicPartition, (Offset, String)>,
+    stolen: BTreeMap<String, bytes::Bytes>,
     generation: u64,
     report: Report,
 }
@@ -126,7 +155,6 @@ impl Simulation {
         trouble: Trouble,
         seed: u64,
     ) -> Self {
-        let committed = world.log.keys().map(|tp| (tp.clone(), 0)).collect();
         Self {
             settings: settings_of(0),
             settings_of: Box::new(settings_of),
@@ -138,16 +166,23 @@ impl Simulation {
             queue: BinaryHeap::new(),
             due: HashMap::new(),
             owners: BTreeMap::new(),
+            current: BTreeMap::new(),
             uploads: HashMap::new(),
-            committed,
+            committed: BTreeMap::new(),
+            stolen: BTreeMap::new(),
             generation: 0,
             report: Report::default(),
         }
     }
 
-    /// Offsets that Kafka has for the group.
-    pub fn committed(&self) -> &BTreeMap<TopicPartition, Offset> {
+    /// Offsets that Kafka has for the group, with their texts.
+    pub fn committed(&self) -> &BTreeMap<TopicPartition, (Offset, String)> {
         &self.committed
+    }
+
+    /// What somebody downstream moved away.
+    pub fn stolen(&self) -> &BTreeMap<String, bytes::Bytes> {
+        &self.stolen
     }
 
     pub fn store(&self) -> &Store {
@@ -158,14 +193,20 @@ impl Simulation {
     pub fn run(&mut self, steps_max: u64) -> Report {
         let all: Vec<TopicPartition> = self.world.log.keys().cloned().collect();
         all.iter().for_each(|tp| self.assign(tp));
-        while self.report.events < steps_max && !self.is_over() {
+        let mut last = steps_max;
+        while self.report.events < last {
             let Some(Reverse((at, seq))) = self.queue.pop() else { break };
             self.now_ms = self.now_ms.max(at);
             self.report.events += 1;
             if let Some(due) = self.due.remove(&seq) {
                 self.happen(due);
             }
-            self.make_trouble();
+            if last == steps_max && self.is_over() {
+                last = steps_max.min(self.report.events + AFTERMATH);
+            }
+            if last == steps_max {
+                self.make_trouble();
+            }
         }
         self.report.finished = self.is_over();
         self.report.clone()
@@ -174,12 +215,15 @@ impl Simulation {
     fn is_over(&self) -> bool {
         self.world.log.iter().all(|(tp, log)| {
             let end = log.last().map_or(0, |r| r.offset + 1);
-            self.committed.get(tp).is_some_and(|c| *c >= end)
+            self.committed.get(tp).is_some_and(|c| c.0 >= end)
         })
     }
 
     fn make_trouble(&mut self) {
         let trouble = self.trouble;
+        if trouble.until > 0 && self.report.events > trouble.until {
+            return;
+        }
         if self.chance(trouble.crash) {
             self.report.crashes += 1;
             // What is under way dies with the process; what the store took, it has.
@@ -191,24 +235,58 @@ impl Simulation {
             let all: Vec<TopicPartition> = self.world.log.keys().cloned().collect();
             all.iter().for_each(|tp| self.assign(tp));
         }
-        if self.chance(trouble.lost) {
-            let pick = self.random.below(self.owners.len().max(1) as u64) as usize;
-            if let Some(tp) = self.owners.keys().nth(pick).cloned() {
-                self.report.losses += 1;
-                self.step(&tp, Event::Drop);
-                self.assign(&tp);
+        if self.chance(trouble.lost)
+            && let Some(tp) = self.any_partition()
+        {
+            self.report.losses += 1;
+            if let Some(owner) = self.current.get(&tp).copied() {
+                self.step(owner, Event::Drop);
+                self.owners.remove(&owner);
+            }
+            self.assign(&tp);
+        }
+        if self.chance(trouble.zombie)
+            && let Some(tp) = self.any_partition()
+        {
+            self.report.zombies += 1;
+            self.assign(&tp);
+            let owners = self.owners.iter().filter(|(_, o)| o.partition == tp);
+            let owners: Vec<u64> = owners.map(|(number, _)| *number).collect();
+            if owners.len() > OWNERS_MAX {
+                self.owners.remove(&owners[0]);
             }
         }
-        if self.chance(trouble.rebalance) {
-            let pick = self.random.below(self.owners.len().max(1) as u64) as usize;
-            if let Some(tp) = self.owners.keys().nth(pick).cloned() {
-                self.report.rebalances += 1;
-                if let Some(owner) = self.owners.get_mut(&tp) {
-                    owner.leaving = true;
-                }
-                self.step(&tp, Event::Finish);
-            }
+        if self.chance(trouble.rebalance)
+            && let Some(tp) = self.any_partition()
+            && let Some(number) = self.current.get(&tp).copied()
+            && let Some(owner) = self.owners.get_mut(&number)
+        {
+            self.report.rebalances += 1;
+            owner.leaving = true;
+            self.step(number, Event::Finish);
         }
+        if self.chance(trouble.thief) {
+            self.steal();
+        }
+    }
+
+    fn any_partition(&mut self) -> Option<TopicPartition> {
+        let pick = self.random.below(self.world.log.len().max(1) as u64) as usize;
+        self.world.log.keys().nth(pick).cloned()
+    }
+
+    fn steal(&mut self) {
+        let Some(memory) = &self.world.memory else { return };
+        let files = memory.objects();
+        let mut files: Vec<_> = files.into_iter().filter(|(k, _)| !k.starts_with(STATE)).collect();
+        if files.is_empty() {
+            return;
+        }
+        let pick = self.random.below(files.len() as u64) as usize;
+        let (key, bytes) = files.swap_remove(pick);
+        memory.remove_foreign(&key);
+        self.report.thefts += 1;
+        self.stolen.insert(key, bytes);
     }
 
     fn chance(&mut self, one_in: u64) -> bool {
@@ -217,18 +295,25 @@ impl Simulation {
 
     fn assign(&mut self, tp: &TopicPartition) {
         self.generation += 1;
-        let offset = self.committed.get(tp).copied().unwrap_or(0);
-        let mut task = Task::new(self.settings.clone(), tp.clone(), self.generation);
+        let number = self.generation;
+        let mut task = Task::new(self.settings.clone(), tp.clone(), number);
         if self.trouble.share > 0 {
             task.set_share(self.trouble.share);
         }
-        let owner = Owner { task, next: offset, generation: self.generation, leaving: false };
-        self.owners.insert(tp.clone(), owner);
-        let stop_at = self.world.log[tp].last().map(|r| r.offset + 1);
-        let generation = self.generation;
-        self.later(0, 5, Due::ToTask(tp.clone(), generation, Event::Started { offset, stop_at }));
-        self.later(0, 20, Due::Poll(tp.clone(), generation));
-        self.later(100, 1, Due::Tick(tp.clone(), generation));
+        let owner = Owner { partition: tp.clone(), task, next: None, seeks: 0, leaving: false };
+        self.owners.insert(number, owner);
+        self.current.insert(tp.clone(), number);
+        let end = self.world.log[tp].last().map_or(0, |r| r.offset + 1);
+        let committed = self.committed.get(tp).cloned();
+        let assignment = Assignment {
+            owner: format!("owner{number}"),
+            topic_id: Some("id".to_owned()),
+            kafka: machine::Assigned { start: 0, committed, low: 0, high: end },
+            stop_at: Some(end),
+        };
+        self.later(0, 30, Due::ToTask(number, Event::Assigned(Box::new(assignment))));
+        self.later(0, 20, Due::Poll(number));
+        self.later(100, 1, Due::Tick(number));
     }
 
     /// Schedules at a random time from `after_ms` on.
@@ -239,54 +324,79 @@ impl Simulation {
         self.queue.push(Reverse((at, self.seq)));
     }
 
-    fn is_current(&self, tp: &TopicPartition, generation: u64) -> bool {
-        self.owners.get(tp).is_some_and(|o| o.generation == generation)
+    fn is_current(&self, number: u64) -> bool {
+        self.owners.get(&number).is_some_and(|o| self.current.get(&o.partition) == Some(&number))
     }
 
     fn happen(&mut self, due: Due) {
         match due {
-            Due::ToTask(tp, generation, event) => {
-                if self.is_current(&tp, generation) {
-                    self.step(&tp, event);
+            Due::Assign(tp) => {
+                let gone = |number: &u64| !self.owners.contains_key(number);
+                if self.current.get(&tp).is_none_or(gone) {
+                    self.assign(&tp);
                 }
             }
-            Due::Poll(tp, generation) => self.poll(tp, generation),
-            Due::Seek(tp, generation, offset) => {
-                if let Some(owner) = self.owners.get_mut(&tp)
-                    && owner.generation == generation
+            Due::ToTask(number, event) => self.step(number, event),
+            Due::Poll(number) => self.poll(number),
+            Due::Seek(number, seek, offset) => {
+                if let Some(owner) = self.owners.get_mut(&number)
+                    && owner.seeks == seek
                 {
-                    owner.next = offset;
-                    self.step(&tp, Event::Started { offset, stop_at: None });
+                    owner.next = Some(offset);
+                    self.step(number, Event::Started { offset });
                 }
             }
-            Due::Upload(tp, generation, output) => self.upload(tp, generation, output),
-            Due::Publish(tp, generation, commit, files) => {
-                self.publish(tp, generation, commit, files);
+            Due::Upload(number, output) => self.upload(number, output),
+            Due::Get(number, ticket, seq, key) => self.get(number, ticket, seq, key),
+            Due::Put(number, ticket, key, record) => {
+                let bytes = record.to_bytes().into();
+                let result = block_on(self.world.store.put_create(&key, bytes));
+                let event = Event::Wrote(ticket, effects::wrote(result));
+                self.later(0, 30, Due::ToTask(number, event));
             }
-            Due::Commit(tp, generation, commit, offset) => {
-                self.commit(tp, generation, commit, offset);
+            Due::List(number, ticket, prefix) => {
+                match block_on(effects::folders(&self.world.store, &prefix)) {
+                    Err(fault) if fault.code.kind == Kind::Retry => {
+                        self.later(100, 400, Due::List(number, ticket, prefix));
+                    }
+                    found => self.later(0, 30, Due::ToTask(number, Event::Chains(ticket, found))),
+                }
             }
-            Due::Ask(tp, generation, schema) => self.answer(tp, generation, schema),
-            Due::Tick(tp, generation) => {
-                if self.is_current(&tp, generation) {
-                    self.step(&tp, Event::Tick);
-                    self.later(100, 1, Due::Tick(tp, generation));
+            Due::Publish(number, ticket, files) => self.publish(number, ticket, files),
+            Due::Commit(number, ticket, offset, text) => self.commit(number, ticket, offset, text),
+            Due::Ask(number, schema) => self.answer(number, schema),
+            Due::Sweep(claimed) => block_on(effects::sweep(&self.world.store, &[claimed])),
+            Due::Tick(number) => {
+                if self.owners.contains_key(&number) {
+                    self.step(number, Event::Tick);
+                    self.later(100, 1, Due::Tick(number));
                 }
             }
         }
     }
 
-    fn poll(&mut self, tp: TopicPartition, generation: u64) {
-        if !self.is_current(&tp, generation) {
-            return;
-        }
+    fn get(&mut self, number: u64, ticket: Ticket, seq: u64, key: String) {
+        let found = match block_on(self.world.store.get(&key)) {
+            Err(fault) if fault.code.kind == Kind::Retry => {
+                self.later(100, 400, Due::Get(number, ticket, seq, key));
+                return;
+            }
+            Err(fault) => Err(fault),
+            Ok(None) => Ok(None),
+            Ok(Some(bytes)) => Record::parse(&bytes).map(|r| Some(Arc::new(r))),
+        };
+        self.later(0, 30, Due::ToTask(number, Event::Record { ticket, seq, found }));
+    }
+
+    fn poll(&mut self, number: u64) {
+        let Some(owner) = self.owners.get_mut(&number) else { return };
         let count = 1 + self.random.below(40) as usize;
-        if let Some(owner) = self.owners.get_mut(&tp)
+        if let Some(from) = owner.next
             && owner.task.wants_input()
         {
-            let mut batch = RecordBatch::new(tp.clone(), owner.next);
-            let from = owner.next;
-            for r in self.world.log[&tp].iter().filter(|r| r.offset >= from).take(count) {
+            let mut batch = RecordBatch::new(owner.partition.clone(), from);
+            let log = &self.world.log[&owner.partition];
+            for r in log.iter().filter(|r| r.offset >= from).take(count) {
                 let (key, value) = (r.key.as_deref(), r.value.as_deref());
                 let headers = r.headers.iter().map(|(name, v)| (name.as_str(), v.as_deref()));
                 batch.push(
@@ -298,15 +408,16 @@ impl Simulation {
                     headers,
                 );
             }
-            owner.next = batch.next;
+            owner.next = Some(batch.next);
             if !batch.is_empty() {
-                self.step(&tp, Event::Records(batch));
+                self.step(number, Event::Records(batch));
             }
         }
-        self.later(1, 20, Due::Poll(tp, generation));
+        self.later(1, 20, Due::Poll(number));
     }
 
-    fn upload(&mut self, tp: TopicPartition, generation: u64, output: Output) {
+    fn upload(&mut self, number: u64, output: Output) {
+        let Some(tp) = self.owners.get(&number).map(|o| o.partition.clone()) else { return };
         let store = self.world.store.clone();
         let (file, key) = match &output {
             Output::Part { file, key, .. } | Output::End { file, key, .. } => (*file, key.clone()),
@@ -332,22 +443,16 @@ impl Simulation {
                 self.uploads.insert(id, upload);
             }
             Ok((None, Some(staged))) => {
-                self.later(0, 50, Due::ToTask(tp, generation, Event::Staged(file, Ok(staged))));
+                self.later(0, 50, Due::ToTask(number, Event::Staged(file, Ok(staged))));
             }
             Ok((None, None)) => {}
             Err(fault) => {
-                self.later(0, 50, Due::ToTask(tp, generation, Event::Staged(file, Err(fault))));
+                self.later(0, 50, Due::ToTask(number, Event::Staged(file, Err(fault))));
             }
         }
     }
 
-    fn publish(
-        &mut self,
-        tp: TopicPartition,
-        generation: u64,
-        commit: u64,
-        files: Vec<crate::store::Staged>,
-    ) {
+    fn publish(&mut self, number: u64, ticket: Ticket, files: Vec<Staged>) {
         let store = self.world.store.clone();
         let result: Result<(), Fault> = block_on(async {
             for staged in &files {
@@ -356,30 +461,32 @@ impl Simulation {
             Ok(())
         });
         match result {
-            Ok(()) => self.later(0, 20, Due::ToTask(tp, generation, Event::Published(commit))),
+            Ok(()) => self.later(0, 20, Due::ToTask(number, Event::Published(ticket))),
             Err(fault) if fault.code.kind == Kind::Retry => {
-                self.later(100, 400, Due::Publish(tp, generation, commit, files));
+                self.later(100, 400, Due::Publish(number, ticket, files));
             }
             Err(fault) => {
-                self.later(0, 20, Due::ToTask(tp, generation, Event::NotPublished(commit, fault)));
+                self.later(0, 20, Due::ToTask(number, Event::NotPublished(ticket, fault)));
             }
         }
     }
 
-    fn commit(&mut self, tp: TopicPartition, generation: u64, commit: u64, offset: Offset) {
+    fn commit(&mut self, number: u64, ticket: Ticket, offset: Offset, text: String) {
         // Kafka fences commits of members that are gone; a new owner is a new member here.
-        if !self.is_current(&tp, generation) {
+        if !self.is_current(number) {
             return;
         }
         if self.chance(self.trouble.commit) {
-            self.later(500, 500, Due::Commit(tp, generation, commit, offset));
+            self.later(500, 500, Due::Commit(number, ticket, offset, text));
             return;
         }
-        self.committed.insert(tp.clone(), offset);
-        self.later(0, 10, Due::ToTask(tp, generation, Event::OffsetCommitted(commit)));
+        if let Some(owner) = self.owners.get(&number) {
+            self.committed.insert(owner.partition.clone(), (offset, text));
+        }
+        self.later(0, 10, Due::ToTask(number, Event::OffsetCommitted(ticket)));
     }
 
-    fn answer(&mut self, tp: TopicPartition, generation: u64, schema: SchemaRef) {
+    fn answer(&mut self, number: u64, schema: SchemaRef) {
         let found = if self.chance(self.trouble.registry) {
             Err(Lookup::Unavailable(Fault::new(&AWAY, "registry: away")))
         } else {
@@ -390,27 +497,30 @@ impl Simulation {
                 ))
             })
         };
-        self.later(0, 100, Due::ToTask(tp, generation, Event::Schema(schema, found)));
+        self.later(0, 100, Due::ToTask(number, Event::Schema(schema, found)));
     }
 
-    fn step(&mut self, tp: &TopicPartition, event: Event) {
+    fn step(&mut self, number: u64, event: Event) {
         let now = Now { wall_ms: 1_767_225_600_000 + self.now_ms as i64, mono_ms: self.now_ms };
         let mut actions = Vec::new();
-        let Some(owner) = self.owners.get_mut(tp) else { return };
-        let generation = owner.generation;
+        let Some(owner) = self.owners.get_mut(&number) else {
+            if let Event::Staged(_, Ok(staged)) = event {
+                let _ = block_on(self.world.store.discard_staged(&staged));
+            }
+            return;
+        };
+        let tp = owner.partition.clone();
         owner.task.step(event, now, &mut actions);
         for action in actions {
-            self.act(tp.clone(), generation, action);
+            self.act(&tp, number, action);
         }
     }
 
-    fn act(&mut self, tp: TopicPartition, generation: u64, action: Action) {
+    fn act(&mut self, tp: &TopicPartition, number: u64, action: Action) {
         match action {
-            Action::Ask { schema, after_ms } => {
-                self.later(after_ms, 50, Due::Ask(tp, generation, schema))
-            }
+            Action::Ask { schema, after_ms } => self.later(after_ms, 50, Due::Ask(number, schema)),
             // Steps of one file keep their order: they are due at rising sequence numbers.
-            Action::Store(output) => self.later(5, 1, Due::Upload(tp, generation, output)),
+            Action::Store(output) => self.later(5, 1, Due::Upload(number, output)),
             Action::Discard { files, staged } => {
                 for file in files {
                     if let Some(upload) = self.uploads.remove(&(tp.clone(), file)) {
@@ -421,20 +531,45 @@ impl Simulation {
                     let _ = block_on(self.world.store.discard_staged(&staged));
                 }
             }
-            Action::Publish { commit, files } => {
-                self.later(0, 100, Due::Publish(tp, generation, commit, files));
+            Action::GetRecord { ticket, seq, key } => {
+                self.later(0, 50, Due::Get(number, ticket, seq, key));
             }
-            Action::CommitOffset { commit, offset } => {
-                self.later(0, 50, Due::Commit(tp, generation, commit, offset));
+            Action::PutRecord { ticket, key, record, after_ms } => {
+                self.later(after_ms, 50, Due::Put(number, ticket, key, record));
+            }
+            Action::ListChains { ticket, prefix } => {
+                self.later(0, 50, Due::List(number, ticket, prefix));
+            }
+            Action::Claimed { epoch, hash, .. } => {
+                let claimed = Claimed { partition: tp.clone(), epoch, hash };
+                self.later(200, 2_000, Due::Sweep(claimed));
+            }
+            Action::Publish { ticket, files } => {
+                self.later(0, 100, Due::Publish(number, ticket, files));
+            }
+            Action::CommitOffset { ticket, offset, text } => {
+                self.later(0, 50, Due::Commit(number, ticket, offset, text));
             }
             Action::Committed { .. } => {}
-            Action::Seek { offset, after_ms, .. } => {
-                self.report.rewinds += 1;
-                self.later(after_ms, 50, Due::Seek(tp, generation, offset));
+            Action::Seek { offset, after_ms, why } => {
+                self.report.rewinds += u64::from(why.is_some());
+                let Some(owner) = self.owners.get_mut(&number) else { return };
+                owner.seeks += 1;
+                let seek = owner.seeks;
+                self.later(after_ms, 50, Due::Seek(number, seek, offset));
             }
             Action::Finished => {
-                if self.owners.get(&tp).is_some_and(|o| o.leaving) {
-                    self.assign(&tp);
+                if self.is_current(number) && self.owners.get(&number).is_some_and(|o| o.leaving) {
+                    self.owners.remove(&number);
+                    self.assign(tp);
+                }
+            }
+            Action::Stopped(fault) if fault.code.kind == Kind::Fenced => {
+                self.report.fenced += 1;
+                let current = self.is_current(number);
+                self.owners.remove(&number);
+                if current {
+                    self.later(1_000, 2_000, Due::Assign(tp.clone()));
                 }
             }
             Action::Stopped(fault) => self.report.stopped.push(format!("{tp}: {fault}")),

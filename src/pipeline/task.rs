@@ -8,11 +8,14 @@
 //! before [`Task::memory`] outgrows its share.
 //! Absent: threads, channels, clocks, await.
 
+mod chain;
+
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use crate::clock::Now;
-use crate::commit::machine::{self, FileId, Machine, TakenBack};
+use crate::commit::machine::{self, FileId, Machine, TakenBack, Ticket, Wrote};
+use crate::commit::record::{About, Record as CommitRecord};
 use crate::config;
 use crate::error::{Fault, Kind};
 use crate::partition::Partitioner;
@@ -53,6 +56,7 @@ pub struct Settings {
     pub unknown_id_grace_ms: u64,
     /// Folder of reject files; the topic stands below it.
     pub rejects_prefix: String,
+    pub policy: machine::Policy,
     /// False: suspicious rejects never pause a Kafka partition.
     pub breaker: bool,
     pub unusable_schema: config::UnusableSchema,
@@ -61,25 +65,47 @@ pub struct Settings {
 /// What happened.
 #[derive(Debug)]
 pub enum Event {
-    /// Records flow from this offset on. With `stop_at`, the task finishes there.
+    /// The Kafka partition is ours: its chain is to be found and claimed. With `stop_at`, the task finishes
+    /// there.
+    Assigned(Box<Assignment>),
+    /// Records flow from this offset on, as [`Action::Seek`] asked.
     Started {
         offset: Offset,
-        stop_at: Option<Offset>,
     },
     /// Records, in order; without records, only the position moved.
     Records(RecordBatch),
     Schema(SchemaRef, Found),
     Staged(FileId, Result<Staged, Fault>),
-    Published(u64),
-    /// A file of this commit is refused for good.
-    NotPublished(u64, Fault),
-    OffsetCommitted(u64),
+    /// A record of the chain as it was read, or that there is none.
+    Record {
+        ticket: Ticket,
+        seq: u64,
+        found: Result<Option<Arc<CommitRecord>>, Fault>,
+    },
+    Wrote(Ticket, Wrote),
+    /// Folders of the topic's chains.
+    Chains(Ticket, Result<Vec<String>, Fault>),
+    Published(Ticket),
+    /// A file of this record is refused for good.
+    NotPublished(Ticket, Fault),
+    OffsetCommitted(Ticket),
     /// Time went by.
     Tick,
     /// Seal, publish, commit, then [`Action::Finished`].
     Finish,
     /// Drop what is not sealed; nothing more is wanted.
     Drop,
+}
+
+/// What a task is told at its assignment.
+#[derive(Debug, Clone)]
+pub struct Assignment {
+    /// Unique to this assignment.
+    pub owner: String,
+    /// Id of the topic, where the brokers have ids.
+    pub topic_id: Option<String>,
+    pub kafka: machine::Assigned,
+    pub stop_at: Option<Offset>,
 }
 
 /// What is to be done.
@@ -92,14 +118,22 @@ pub enum Action {
     Store(Output),
     /// Forget files that are being staged, and staged ones. No answer.
     Discard { files: Vec<FileId>, staged: Vec<Staged> },
+    /// Read a record of the chain; answer with [`Event::Record`]. Faults that pass are tried again.
+    GetRecord { ticket: Ticket, seq: u64, key: String },
+    /// Create a record of the chain, once, after this pause; answer with [`Event::Wrote`].
+    PutRecord { ticket: Ticket, key: String, record: Arc<CommitRecord>, after_ms: u64 },
+    /// List folders below this prefix; answer with [`Event::Chains`].
+    ListChains { ticket: Ticket, prefix: String },
+    /// The Kafka partition is claimed; uploads of this hash and a lower epoch are nobody's.
+    Claimed { offset: Offset, epoch: u64, high: Offset, hash: String },
     /// Answer with [`Event::Published`]; faults that pass are tried again.
-    Publish { commit: u64, files: Vec<Staged> },
+    Publish { ticket: Ticket, files: Vec<Staged> },
     /// Answer with [`Event::OffsetCommitted`], whatever it takes.
-    CommitOffset { commit: u64, offset: Offset },
+    CommitOffset { ticket: Ticket, offset: Offset, text: String },
     /// A commit is done.
     Committed { range: OffsetRange, files: usize },
     /// Read again from here after this pause; answer with [`Event::Started`].
-    Seek { offset: Offset, after_ms: u64, why: Fault },
+    Seek { offset: Offset, after_ms: u64, why: Option<Fault> },
     /// Everything up to the end is committed.
     Finished,
     /// This Kafka partition cannot go on.
@@ -139,17 +173,22 @@ struct Interval {
     records: u64,
     bytes: u64,
     since_ms: Option<u64>,
+    /// Least and greatest time of its records.
+    times_ms: Option<(i64, i64)>,
 }
 
 /// The step function of one Kafka partition.
 #[derive(Debug)]
 pub struct Task {
     settings: Arc<Settings>,
-    first_commit: u64,
+    topic_partition: TopicPartition,
+    first_ticket: Ticket,
     phase: Phase,
     /// Offset of the next record to take.
     position: Offset,
     stop_at: Option<Offset>,
+    /// End of the log when assigned.
+    high: Offset,
     machine: Option<Machine>,
     intake: Intake,
     lanes: Lanes,
@@ -163,6 +202,8 @@ pub struct Task {
     held_bytes: usize,
     /// Files that are opened and not in a finished commit, with the commit once sealed.
     files: HashSet<FileId>,
+    /// What closed files of the open interval hold.
+    closed: HashMap<FileId, About>,
     interval: Interval,
     share: usize,
     /// Rewinds since the last commit, for the pause.
@@ -188,12 +229,14 @@ impl Task {
     pub fn new(settings: Arc<Settings>, topic_partition: TopicPartition, generation: u64) -> Self {
         Self {
             lanes: Lanes::new(settings.files.clone(), topic_partition.clone(), generation),
-            first_commit: generation << 32,
-            intake: Intake::new(settings.clone(), topic_partition),
+            first_ticket: Ticket(generation << 32),
+            intake: Intake::new(settings.clone(), topic_partition.clone()),
+            topic_partition,
             settings,
             phase: Phase::Idle,
             position: 0,
             stop_at: None,
+            high: 0,
             machine: None,
             waiting: None,
             backlog: VecDeque::new(),
@@ -201,6 +244,7 @@ impl Task {
             held: Vec::new(),
             held_bytes: 0,
             files: HashSet::new(),
+            closed: HashMap::new(),
             interval: Interval::default(),
             share: SHARE_MAX,
             rewinds: 0,
@@ -235,7 +279,7 @@ impl Task {
 
     /// Offset up to which all is committed; `None` before the start is known.
     pub fn committed(&self) -> Option<Offset> {
-        self.machine.as_ref().map(Machine::committed)
+        self.machine.as_ref().and_then(Machine::committed)
     }
 
     /// The schema that this Kafka partition waits for, if it waits.
@@ -269,8 +313,9 @@ impl Task {
     /// Takes one event in.
     pub fn step(&mut self, event: Event, now: Now, out: &mut Vec<Action>) {
         let result = match event {
-            Event::Started { offset, stop_at } => {
-                self.started(offset, stop_at);
+            Event::Assigned(assignment) => self.assigned(*assignment, out),
+            Event::Started { offset } => {
+                self.started(offset);
                 Ok(())
             }
             Event::Records(batch) => {
@@ -285,22 +330,19 @@ impl Task {
                 Ok(())
             }
             Event::Staged(file, result) => self.staged(file, result, out),
-            Event::Published(commit) => {
-                self.on_machine(out, |m, actions| m.published(commit, actions));
+            Event::Record { ticket, seq, found } => self.record(ticket, seq, found, out),
+            Event::Wrote(ticket, how) => self.on_machine(out, |m, to| m.wrote(ticket, how, to)),
+            Event::Chains(ticket, found) => self.chains(ticket, found, out),
+            Event::Published(ticket) => self.on_machine(out, |m, to| m.published(ticket, to)),
+            // One of an earlier assignment concerns that one only.
+            Event::NotPublished(ticket, fault) => match &self.machine {
+                Some(machine) if machine.expects(ticket) => Err(machine.not_published(fault)),
+                _ => Ok(()),
+            },
+            Event::OffsetCommitted(ticket) => self.on_machine(out, |m, to| {
+                m.offset_committed(ticket, to);
                 Ok(())
-            }
-            Event::NotPublished(commit, fault) => {
-                // One of an earlier assignment concerns that one only.
-                if self.machine.as_ref().is_some_and(|m| m.is_publishing(commit)) {
-                    Err(fault)
-                } else {
-                    Ok(())
-                }
-            }
-            Event::OffsetCommitted(commit) => {
-                self.on_machine(out, |m, actions| m.offset_committed(commit, actions));
-                Ok(())
-            }
+            }),
             Event::Tick => self.tick(now, out),
             Event::Finish => {
                 self.finish_wanted = true;
@@ -314,20 +356,17 @@ impl Task {
         };
         if let Err(fault) = result.and_then(|()| self.go_on(now, out)) {
             self.drop_uncommitted(out);
-            self.phase = Phase::Stopped;
-            out.push(Action::Stopped(fault));
+            if std::mem::replace(&mut self.phase, Phase::Stopped) != Phase::Stopped {
+                out.push(Action::Stopped(fault));
+            }
         }
     }
 
-    fn started(&mut self, offset: Offset, stop_at: Option<Offset>) {
-        if self.phase == Phase::Idle {
-            let first = self.first_commit;
-            let machine = self.machine.get_or_insert_with(|| Machine::new(offset, first));
-            if machine.sealed_to() != offset {
-                return; // the answer to a seek that a later one, further back, has replaced
-            }
+    fn started(&mut self, offset: Offset) {
+        let Some(machine) = &self.machine else { return };
+        // Else it answers a seek that a later one, further back, has replaced.
+        if self.phase == Phase::Idle && machine.is_flowing() && machine.sealed_to() == offset {
             self.position = offset;
-            self.stop_at = stop_at.or(self.stop_at);
             self.phase = Phase::Running;
         }
     }
@@ -417,6 +456,10 @@ impl Task {
         self.counters.last_timestamp_ms = record.timestamp.or(self.counters.last_timestamp_ms);
         self.interval.bytes += bytes as u64;
         self.interval.records += 1;
+        if let Some(ms) = record.timestamp {
+            let (min, max) = self.interval.times_ms.unwrap_or((ms, ms));
+            self.interval.times_ms = Some((min.min(ms), max.max(ms)));
+        }
         self.interval.since_ms.get_or_insert(now.mono_ms);
     }
 
@@ -458,7 +501,8 @@ impl Task {
 
     fn emit(&mut self, outputs: Vec<Output>, out: &mut Vec<Action>) {
         for output in outputs {
-            if let Output::End { stats, role, .. } = &output {
+            if let Output::End { file, stats, role, about, .. } = &output {
+                self.closed.insert(*file, About::clone(about));
                 let (files, rows, bytes) = self.counters.files.entry(role).or_default();
                 *files += 1;
                 *rows += stats.rows;
@@ -479,7 +523,7 @@ impl Task {
 
     /// Seals the interval; false if as many commits as may be are under way already.
     fn seal(&mut self, out: &mut Vec<Action>) -> Result<bool, Fault> {
-        if self.machine.as_ref().is_some_and(|m| m.in_progress() >= COMMITS_MAX) {
+        if self.machine.as_ref().is_some_and(|m| m.pending() >= COMMITS_MAX) {
             return Ok(false);
         }
         self.seal_now(out)?;
@@ -492,15 +536,8 @@ impl Task {
         let files = self.lanes.seal(&mut outputs)?;
         self.emit(outputs, out);
         self.files.extend(&files);
-        self.interval = Interval::default();
-        let position = self.position;
-        self.on_machine(out, |machine, actions| {
-            let range = OffsetRange::new(machine.sealed_to(), position);
-            if !range.is_empty() || !files.is_empty() {
-                machine.seal(range, &files, actions);
-            }
-        });
-        Ok(())
+        let interval = std::mem::take(&mut self.interval);
+        self.seal_files(files, interval, out)
     }
 
     fn finish(&mut self, out: &mut Vec<Action>) -> Result<(), Fault> {
@@ -514,7 +551,7 @@ impl Task {
     }
 
     fn say_finished(&mut self, out: &mut Vec<Action>) {
-        let done = self.machine.as_ref().is_none_or(|m| m.in_progress() == 0);
+        let done = self.machine.as_ref().is_none_or(Machine::is_settled);
         let over =
             self.phase == Phase::Finishing || (self.phase == Phase::Idle && self.finish_wanted);
         if over && done {
@@ -540,8 +577,10 @@ impl Task {
     ) -> Result<(), Fault> {
         match result {
             Ok(staged) if self.files.contains(&file) || self.lanes.opened(file) => {
-                self.on_machine(out, |m, actions| m.staged(file, staged, actions));
-                Ok(())
+                self.on_machine(out, |m, to| {
+                    m.staged(file, staged, to);
+                    Ok(())
+                })
             }
             // Of an interval that was taken back.
             Ok(staged) => {
@@ -572,7 +611,7 @@ impl Task {
             return;
         }
         self.phase = Phase::Idle;
-        out.push(Action::Seek { offset, after_ms, why });
+        out.push(Action::Seek { offset, after_ms, why: Some(why) });
     }
 
     fn drop_uncommitted(&mut self, out: &mut Vec<Action>) {
@@ -594,32 +633,12 @@ impl Task {
         self.held_bytes = 0;
         self.waiting = None;
         self.interval = Interval::default();
-        out.push(Action::Discard { files, staged });
-    }
-
-    fn on_machine(
-        &mut self,
-        out: &mut Vec<Action>,
-        f: impl FnOnce(&mut Machine, &mut Vec<machine::Action>),
-    ) {
-        let Some(machine) = &mut self.machine else { return };
-        let mut actions = Vec::new();
-        f(machine, &mut actions);
-        for action in actions {
-            out.push(match action {
-                machine::Action::Publish { commit, files } => Action::Publish { commit, files },
-                machine::Action::CommitOffset { commit, offset } => {
-                    Action::CommitOffset { commit, offset }
-                }
-                machine::Action::Done { range, files, .. } => {
-                    self.counters.commits += 1;
-                    self.rewinds = 0;
-                    for file in &files {
-                        self.files.remove(file);
-                    }
-                    Action::Committed { range, files: files.len() }
-                }
-            });
+        self.closed.clear();
+        if let Some(machine) = &self.machine {
+            self.lanes.commit_is(machine.commit_id());
+        }
+        if !(files.is_empty() && staged.is_empty()) {
+            out.push(Action::Discard { files, staged });
         }
     }
 

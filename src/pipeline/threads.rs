@@ -17,10 +17,11 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
-use crate::clock::System;
-use crate::error::Fault;
+use crate::clock::{self, System};
+use crate::commit::machine;
+use crate::error::{Fault, Kind};
 use crate::pipeline::effects::{Effects, Shared};
-use crate::pipeline::task::{Event, Settings};
+use crate::pipeline::task::{Assignment, Event, Settings};
 use crate::pipeline::watch::Watch;
 use crate::pipeline::worker::{Asks, Gauge, ToSource, ToWorker, Worker};
 use crate::position::{Offset, TopicPartition};
@@ -37,6 +38,8 @@ const GUARANTEED_BYTES: (usize, usize) = (1 << 20, 6 << 20);
 const PARTITION_BYTES: usize = 24 << 20;
 /// Pause before something that failed is asked of Kafka again.
 const AGAIN_MS: u64 = 1_000;
+/// Pause before a Kafka partition that another owner has claimed is claimed back, if it is still ours then.
+const FENCED_MS: u64 = 5_000;
 /// How often the ends of the logs are looked at.
 const ENDS_MS: u64 = 250;
 
@@ -124,8 +127,9 @@ pub struct Ended {
 /// An offset to commit.
 struct Commit {
     partition: TopicPartition,
-    number: u64,
+    ticket: machine::Ticket,
     offset: Offset,
+    text: String,
     /// Time of the next try.
     at_ms: u64,
     /// It failed with others: one that cannot succeed must not keep them from it.
@@ -360,8 +364,9 @@ impl<S: Source> Poller<S> {
             Ok(starts) => {
                 for (tp, start) in starts.into_iter().filter(|(tp, _)| partitions.contains(tp)) {
                     self.add(&tp);
-                    if let Err(fault) = start.and_then(|start| self.start(&tp, &start)) {
-                        self.stopped(tp, fault);
+                    match start {
+                        Ok(start) => self.start(&tp, start),
+                        Err(fault) => self.stopped(tp, fault),
                     }
                 }
                 self.deal_memory();
@@ -381,24 +386,27 @@ impl<S: Source> Poller<S> {
         }
     }
 
-    fn start(&mut self, tp: &TopicPartition, start: &StartAt) -> Result<(), Fault> {
-        self.source.start(tp, start.offset)?;
-        let high = start.log.high;
-        tracing::info!(
-            "{tp} starts at offset {} ({}), {} records behind the end",
-            start.offset,
-            start.why,
-            high.saturating_sub(start.offset).max(0)
-        );
-        self.watch.assigned(tp, start.offset, high);
-        let stop_at = self.drain.then_some(high);
+    /// The task finds and claims the chain, and asks for records then.
+    fn start(&mut self, tp: &TopicPartition, start: StartAt) {
+        let StartAt { offset, why, log, committed, topic_id } = start;
+        tracing::info!("{tp} is assigned; without a chain: offset {offset}, {why}");
+        let assignment = Box::new(Assignment {
+            owner: clock::fresh_id(),
+            topic_id,
+            kafka: machine::Assigned {
+                start: offset,
+                committed: committed.map(|c| (c.offset, c.metadata)),
+                low: log.low,
+                high: log.high,
+            },
+            stop_at: self.drain.then_some(log.high),
+        });
         self.to_worker_of(tp, |partition| ToWorker::Assign {
             partition: tp.clone(),
             gauge: partition.gauge.clone(),
             generation: partition.generation,
-            started: Event::Started { offset: start.offset, stop_at },
+            assignment,
         });
-        Ok(())
     }
 
     fn add(&mut self, tp: &TopicPartition) {
@@ -494,6 +502,17 @@ impl<S: Source> Poller<S> {
         self.ended.stopped.push((tp, fault));
     }
 
+    /// Another owner has claimed it. If the group still says that it is ours, that owner is one that the group
+    /// has given up, or a second pipeline of the same name: it is claimed back after a pause.
+    fn fenced(&mut self, tp: TopicPartition, fault: &Fault) {
+        tracing::warn!("{tp} is given up for {FENCED_MS} ms: {fault}");
+        self.remove(std::slice::from_ref(&tp));
+        let given_back = self.revoking.iter().any(|(tps, _)| tps.contains(&tp));
+        if self.leaving_since_ms.is_none() && !given_back {
+            self.unresolved.push((vec![tp], self.clock.now().mono_ms + FENCED_MS));
+        }
+    }
+
     fn worker_says(&mut self, message: ToSource) {
         let ToSource { partition: tp, generation, what } = message;
         let Some(partition) = self.partitions.get_mut(&tp).filter(|p| p.generation == generation)
@@ -501,8 +520,9 @@ impl<S: Source> Poller<S> {
             return; // given back or lost meanwhile: it is somebody else's, perhaps ours anew
         };
         match what {
-            Asks::CommitOffset { commit: number, offset } => {
-                self.commits.push(Commit { partition: tp, number, offset, at_ms: 0, alone: false });
+            Asks::CommitOffset { ticket, offset, text } => {
+                let (at_ms, alone) = (0, false);
+                self.commits.push(Commit { partition: tp, ticket, offset, text, at_ms, alone });
             }
             Asks::Seek { offset, after_ms } => {
                 // A later failure goes further back: only the last place counts.
@@ -511,6 +531,7 @@ impl<S: Source> Poller<S> {
             }
             Asks::Finished if partition.state == State::Stopped => {}
             Asks::Finished => partition.state = State::Finished,
+            Asks::Stopped(fault) if fault.code.kind == Kind::Fenced => self.fenced(tp, &fault),
             Asks::Stopped(fault) => self.stopped(tp, fault),
         }
     }
@@ -534,7 +555,7 @@ impl<S: Source> Poller<S> {
             return;
         }
         let offsets: Vec<_> =
-            due.iter().map(|c| (c.partition.clone(), c.offset, String::new())).collect();
+            due.iter().map(|c| (c.partition.clone(), c.offset, c.text.clone())).collect();
         match self.source.commit(&offsets) {
             Ok(ticket) => self.committing.push((ticket, due)),
             Err(fault) => self.commit_again(due, &fault),
@@ -556,7 +577,7 @@ impl<S: Source> Poller<S> {
         match result {
             Ok(()) => {
                 for commit in commits {
-                    self.to_task(&commit.partition, Event::OffsetCommitted(commit.number));
+                    self.to_task(&commit.partition, Event::OffsetCommitted(commit.ticket));
                 }
             }
             Err(fault) => self.commit_again(commits, &fault),
@@ -570,7 +591,7 @@ impl<S: Source> Poller<S> {
         self.seeks = later;
         for (tp, offset, _) in due {
             match self.source.start(&tp, offset) {
-                Ok(()) => self.to_task(&tp, Event::Started { offset, stop_at: None }),
+                Ok(()) => self.to_task(&tp, Event::Started { offset }),
                 Err(fault) => {
                     tracing::warn!("{tp}: going back to offset {offset} is tried again: {fault}");
                     self.seeks.push((tp, offset, now + AGAIN_MS));

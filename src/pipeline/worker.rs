@@ -12,9 +12,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
 use crate::clock::System;
+use crate::commit::machine::Ticket;
 use crate::error::{Code, Fault, Kind};
 use crate::pipeline::effects::Effects;
-use crate::pipeline::task::{Action, Event, Settings, Task};
+use crate::pipeline::task::{Action, Assignment, Event, Settings, Task};
 use crate::pipeline::watch::Watch;
 use crate::position::{Offset, TopicPartition};
 
@@ -40,7 +41,7 @@ pub(super) enum ToWorker {
         partition: TopicPartition,
         gauge: Arc<Gauge>,
         generation: u64,
-        started: Event,
+        assignment: Box<Assignment>,
     },
     Task(TopicPartition, Event),
     Remove(TopicPartition),
@@ -57,7 +58,7 @@ pub(super) struct ToSource {
 }
 
 pub(super) enum Asks {
-    CommitOffset { commit: u64, offset: Offset },
+    CommitOffset { ticket: Ticket, offset: Offset, text: String },
     Seek { offset: Offset, after_ms: u64 },
     Finished,
     Stopped(Fault),
@@ -114,11 +115,11 @@ impl Worker {
 
     fn message(&mut self, message: ToWorker) {
         match message {
-            ToWorker::Assign { partition, gauge, generation, started } => {
+            ToWorker::Assign { partition, gauge, generation, assignment } => {
                 let mut task = Task::new(self.settings.clone(), partition.clone(), generation);
                 task.set_share(self.share);
                 self.tasks.insert(partition.clone(), Slot { task, gauge, generation, held: 0 });
-                self.step(&partition, started);
+                self.step(&partition, Event::Assigned(assignment));
             }
             ToWorker::Task(partition, event) => self.step(&partition, event),
             ToWorker::Remove(partition) => {
@@ -180,16 +181,35 @@ impl Worker {
             Action::Ask { schema, after_ms } => self.effects.ask(partition, schema, after_ms),
             Action::Store(output) => self.effects.store(tp, output),
             Action::Discard { files, staged } => self.effects.discard(tp, files, staged),
-            Action::Publish { commit, files } => self.effects.publish(partition, commit, files),
-            Action::CommitOffset { commit, offset } => {
-                self.tell(tp, generation, Asks::CommitOffset { commit, offset });
+            Action::GetRecord { ticket, seq, key } => {
+                self.effects.get_record(partition, ticket, seq, key);
+            }
+            Action::PutRecord { ticket, key, record, after_ms } => {
+                self.effects.put_record(partition, ticket, key, record, after_ms);
+            }
+            Action::ListChains { ticket, prefix } => {
+                self.effects.list_chains(partition, ticket, prefix);
+            }
+            Action::Claimed { offset, epoch, high, hash } => {
+                let behind = high.saturating_sub(offset).max(0);
+                tracing::info!(
+                    "{tp} is claimed in epoch {epoch} and starts at offset {offset}, {behind} records behind the end"
+                );
+                self.watch.assigned(tp, offset, high);
+                self.effects.claimed(partition, epoch, hash);
+            }
+            Action::Publish { ticket, files } => self.effects.publish(partition, ticket, files),
+            Action::CommitOffset { ticket, offset, text } => {
+                self.tell(tp, generation, Asks::CommitOffset { ticket, offset, text });
             }
             Action::Committed { range, files } => {
                 tracing::debug!("{tp}: committed {range}, {files} files");
                 self.watch.committed(tp, range);
             }
             Action::Seek { offset, after_ms, why } => {
-                tracing::warn!("{tp} goes back to offset {offset} in {after_ms} ms: {why}");
+                if let Some(why) = why {
+                    tracing::warn!("{tp} goes back to offset {offset} in {after_ms} ms: {why}");
+                }
                 self.tell(tp, generation, Asks::Seek { offset, after_ms });
             }
             Action::Finished => self.tell(tp, generation, Asks::Finished),

@@ -69,8 +69,11 @@ pub struct StartAt {
     pub why: String,
     /// The log when asked; `high` is the last stable offset under read_committed.
     pub log: Watermarks,
-    /// What the group had committed.
+    /// What the group had committed; it may stand outside of the log.
     pub committed: Option<Committed>,
+    /// Id that the brokers gave the topic: another id under the same name is another topic. `None` where
+    /// brokers have none.
+    pub topic_id: Option<String>,
 }
 
 /// One answer for each partition asked about, in their order.

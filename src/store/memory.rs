@@ -49,6 +49,10 @@ struct State {
     random: Seeded,
     chance: Chance,
     planned: VecDeque<(Verb, u64, Trouble)>,
+    late_one_in: u64,
+    requests: u64,
+    /// Create-only puts that land before a request of this number.
+    late: Vec<(u64, String, Bytes)>,
     overwritten: Vec<String>,
 }
 
@@ -75,6 +79,9 @@ impl Memory {
             random: Seeded::new(seed),
             chance,
             planned: VecDeque::new(),
+            late_one_in: 0,
+            requests: 0,
+            late: Vec::new(),
             overwritten: Vec::new(),
         };
         Self { part_bytes, state: Arc::new(Mutex::new(state)), counts: Arc::default() }
@@ -83,6 +90,11 @@ impl Memory {
     /// Changes the odds from here on.
     pub fn set_chance(&self, chance: Chance) {
         self.state().chance = chance;
+    }
+
+    /// Once in so many create-only puts fails for its caller, and lands some requests later after all.
+    pub fn set_late(&self, one_in: u64) {
+        self.state().late_one_in = one_in;
     }
 
     /// The request after `skip` more of this verb goes wrong so. Several plans count side by side.
@@ -225,6 +237,15 @@ impl Memory {
 
     pub(super) async fn put_create(&self, key: &str, bytes: Bytes) -> Result<Put, Fault> {
         key::check("", key)?;
+        {
+            let mut state = self.state();
+            let one_in = state.late_one_in;
+            if one_in > 0 && state.random.one_in(one_in) {
+                let at = state.requests + 1 + state.random.below(60);
+                state.late.push((at, key.to_owned(), bytes));
+                return Err(unanswered(Verb::Put, key, "late"));
+            }
+        }
         self.request(Verb::Put, key, |state| {
             if state.objects.contains_key(key) {
                 return Ok(Put::Exists);
@@ -292,6 +313,7 @@ impl Memory {
         apply: impl FnOnce(&mut State) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
         let mut state = self.state();
+        state.land();
         let trouble = state.trouble(verb);
         let result = match trouble {
             Some(Trouble::Before) => Err(unanswered(verb, key, "failed")),
@@ -311,6 +333,19 @@ impl Memory {
 }
 
 impl State {
+    /// Carries out what is late and due now.
+    fn land(&mut self) {
+        self.requests += 1;
+        let now = self.requests;
+        let (due, later) =
+            std::mem::take(&mut self.late).into_iter().partition(|(at, ..)| *at <= now);
+        self.late = later;
+        let due: Vec<(u64, String, Bytes)> = due;
+        for (_, key, bytes) in due {
+            self.objects.entry(key).or_insert(Object { bytes, token: None });
+        }
+    }
+
     fn trouble(&mut self, verb: Verb) -> Option<Trouble> {
         let mut hit = None;
         self.planned.retain_mut(|(planned, skip, trouble)| {

@@ -54,7 +54,7 @@ pub struct Upload {
 /// A staged file: complete, durable, and not visible under its key.
 ///
 /// Plain data, so that a commit record can carry it and another process can publish it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Staged {
     pub key: String,
     pub bytes: u64,
@@ -62,7 +62,7 @@ pub struct Staged {
 }
 
 /// What publishes a staged file. Single use.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Handle {
     /// A multipart upload.

@@ -29,6 +29,7 @@ fn encoding(compression: Compression) -> Encoding {
 
 fn provenance() -> Provenance {
     Provenance {
+        commit: "c-1".into(),
         pipeline: "orders".into(),
         topic_partition: TopicPartition::new("orders", 3),
         first: 100,

@@ -1,20 +1,18 @@
 //! `wire.message_indexes`: how records of producers that write message indexes otherwise become rows.
 //! Which message a record became is seen by the folder of its row: each schema's messages differ in `s`.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use forebay::clock::Now;
 use forebay::config::{self, Config};
 use forebay::pipeline::lanes::Output;
-use forebay::pipeline::task::{Action, Event, Task};
-use forebay::position::TopicPartition;
-use forebay::record::{RecordBatch, TimestampType};
+use forebay::pipeline::task::{Action, Event};
 use forebay::registry::Language;
 use forebay::registry::compile::compile;
-use forebay::store::{Handle, Staged};
 use forebay::wire::SchemaRef;
 use serde_json::Value;
+
+use super::by_hand::{assigned, records, settle, task};
 
 /// Message `[1]` and `[1, 1]` exist, `[2]` and what is deeper does not.
 const SCHEMA: &str = "syntax = \"proto3\";
@@ -28,40 +26,18 @@ fn outcome(wire: &str, schema: &str, payloads: &[Vec<u8>]) -> (Vec<String>, Vec<
          wire: {wire}\npartition_by: [s]\nsink: {{ url: 's3://bucket/root' }}\n"
     );
     let pipeline = Config::parse(&text, "t.yaml", &config::Process).unwrap().pipeline;
-    let partitioner = forebay::pipeline::partitioner(&pipeline).unwrap();
-    let settings = Arc::new(forebay::pipeline::settings(&pipeline, partitioner, 1 << 20, 1));
-    let topic = TopicPartition::new("old", 0);
-    let mut task = Task::new(settings, topic.clone(), 1);
-    let mut batch = RecordBatch::new(topic, 0);
-    for (offset, payload) in payloads.iter().enumerate() {
-        let none = std::iter::empty();
-        batch.push(offset as i64, None, TimestampType::CreateTime, None, Some(payload), none);
-    }
-    let count = payloads.len() as i64;
+    let mut task = task(&pipeline, "old", 1);
     let schema = compile(4, Language::Protobuf, schema, &[]).unwrap();
-    let mut events = VecDeque::from([
-        Event::Started { offset: 0, stop_at: Some(count) },
-        Event::Records(batch),
-        Event::Schema(SchemaRef::Id(4), Ok(Arc::new(schema))),
-    ]);
     let mut folders = Vec::new();
-    while let Some(event) = events.pop_front() {
-        let mut out = Vec::new();
-        task.step(event, Now { wall_ms: 1, mono_ms: 1 }, &mut out);
-        for action in out {
-            match action {
-                Action::Store(Output::End { file, key, .. }) => {
-                    let text = key.to_string();
-                    folders
-                        .extend(text.split('/').find(|p| p.starts_with("s=")).map(str::to_owned));
-                    let handle = Handle::Local { name: "n".into(), inode: 1, mtime_ns: 1 };
-                    events.push_back(Event::Staged(file, Ok(Staged { key, bytes: 1, handle })));
-                }
-                Action::Publish { commit, .. } => events.push_back(Event::Published(commit)),
-                Action::CommitOffset { commit, .. } => {
-                    events.push_back(Event::OffsetCommitted(commit));
-                }
-                _ => {}
+    for event in [
+        assigned(Some(payloads.len() as i64)),
+        records("old", payloads.iter().map(|payload| (None, &payload[..]))),
+        Event::Schema(SchemaRef::Id(4), Ok(Arc::new(schema))),
+    ] {
+        for action in settle(&mut task, event, Now { wall_ms: 1, mono_ms: 1 }) {
+            if let Action::Store(Output::End { key, .. }) = action {
+                let text = key.to_string();
+                folders.extend(text.split('/').find(|p| p.starts_with("s=")).map(str::to_owned));
             }
         }
     }

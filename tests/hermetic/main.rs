@@ -7,6 +7,8 @@ mod answers;
 #[allow(dead_code)] // each caller takes what it asks for
 mod alloc;
 mod avro;
+#[path = "../support/by_hand.rs"]
+mod by_hand;
 mod check;
 mod cli;
 mod decode;

@@ -1,12 +1,14 @@
 //! The whole pipeline in one thread, in a world made from a seed: crashes, rebalances, a registry
-//! and a store that fail, offset commits that fail. What Kafka was told is committed must be in the
-//! published files, and without crashes exactly once.
+//! and a store that fail, answers that are lost or late, offset commits that fail, two owners at once. Whatever
+//! happens, every offset stands exactly once in the published files, or in a reject file.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use forebay::clock::Seeded;
+use forebay::clock::{Seeded, System};
+use forebay::commit::record::{Record, parse_key};
 use forebay::config::{self, Config};
 use forebay::pipeline::simulated::{Report, SimRecord, Simulation, Trouble, World};
 use forebay::position::{Offset, TopicPartition};
@@ -113,7 +115,12 @@ fn make_with_keys(seed: u64, records: u64, keys: u64, chance: Chance) -> Made {
         (SchemaRef::Id(3), schema(3, V1)),
     ]);
     Made {
-        world: World { log, schemas, store: Store::memory(memory.clone()) },
+        world: World {
+            log,
+            schemas,
+            store: Store::memory(memory.clone()),
+            memory: Some(memory.clone()),
+        },
         memory,
         fates,
         refused,
@@ -132,14 +139,10 @@ fn config(commit_rows: u64) -> Config {
 
 fn simulate(made: Made, trouble: Trouble, seed: u64, commit_rows: u64) -> (Simulation, Report) {
     let pipeline = config(commit_rows).pipeline;
-    let settings_of = move |life: u64| {
+    let settings_of = move |_| {
         let partitioner = forebay::pipeline::partitioner(&pipeline).unwrap();
-        Arc::new(forebay::pipeline::settings(
-            &pipeline,
-            partitioner,
-            1 << 20,
-            1_000_000 * (life + 1),
-        ))
+        let cluster = Some("cluster".to_owned());
+        Arc::new(forebay::pipeline::settings(&pipeline, partitioner, 1 << 20, cluster))
     };
     let mut simulation = Simulation::new(settings_of, made.world, trouble, seed);
     let report = simulation.run(STEPS_MAX);
@@ -149,7 +152,7 @@ fn simulate(made: Made, trouble: Trouble, seed: u64, commit_rows: u64) -> (Simul
 /// How often each offset stands in the published files, by fate; rows must hold their offset as `n`.
 fn published(objects: &BTreeMap<String, Bytes>) -> BTreeMap<(TopicPartition, Offset, Fate), u64> {
     let mut found = BTreeMap::new();
-    for (key, bytes) in objects {
+    for (key, bytes) in objects.iter().filter(|(key, _)| !key.starts_with("_forebay/")) {
         let reader = ParquetRecordBatchReaderBuilder::try_new(bytes.clone()).unwrap();
         let footer: HashMap<String, String> = reader
             .metadata()
@@ -185,24 +188,46 @@ fn published(objects: &BTreeMap<String, Bytes>) -> BTreeMap<(TopicPartition, Off
     found
 }
 
+/// Every offset exactly once; the chains say so too, and name every file and no other one.
 fn check(
     seed: u64,
+    objects: &BTreeMap<String, Bytes>,
     memory: &Memory,
     fates: &BTreeMap<(TopicPartition, Offset), Fate>,
-    once: bool,
-) -> u64 {
-    let found = published(&memory.objects());
-    let mut duplicates = 0;
+) {
+    let found = published(objects);
     for ((tp, offset), fate) in fates.iter().filter(|(_, f)| **f != Fate::Skip) {
         let times = found.get(&(tp.clone(), *offset, *fate)).copied().unwrap_or(0);
-        assert!(times > 0, "seed {seed}: {tp} offset {offset} ({fate:?}) is lost");
-        assert!(!once || times == 1, "seed {seed}: {tp} offset {offset} stands {times} times");
-        duplicates += times - 1;
+        assert_eq!(times, 1, "seed {seed}: {tp} offset {offset} ({fate:?})");
     }
     let expected = fates.values().filter(|f| **f != Fate::Skip).count();
     assert_eq!(found.len(), expected, "seed {seed}: something is published that nobody sent");
     assert_eq!(memory.overwritten(), Vec::<String>::new(), "seed {seed}");
-    duplicates
+    check_chains(seed, objects);
+}
+
+fn check_chains(seed: u64, objects: &BTreeMap<String, Bytes>) {
+    let mut named = BTreeSet::new();
+    let mut before: Option<(String, Record)> = None;
+    for (key, bytes) in objects.iter().filter(|(key, _)| key.starts_with("_forebay/sim/log/")) {
+        let (chain, seq) = parse_key(key).unwrap();
+        let record = Record::parse(bytes).unwrap();
+        assert_eq!(record.seq, seq, "seed {seed}: {key}");
+        match before.as_ref().filter(|(of, _)| of == chain) {
+            Some((_, before)) => record.follows(before).unwrap(),
+            None => assert_eq!(seq, 1, "seed {seed}: {key}"),
+        }
+        for file in &record.files {
+            assert!(named.insert(file.key.clone()), "seed {seed}: {} is named twice", file.key);
+            let bytes = &objects[&file.key];
+            assert_eq!(bytes.len() as u64, file.bytes, "seed {seed}: {}", file.key);
+            assert_eq!(crc32fast::hash(bytes), file.about.crc32, "seed {seed}: {}", file.key);
+        }
+        before = Some((chain.to_owned(), record));
+    }
+    let data: BTreeSet<String> =
+        objects.keys().filter(|key| !key.starts_with("_forebay/")).cloned().collect();
+    assert_eq!(data, named, "seed {seed}: what is visible is not what the chains name");
 }
 
 fn seeds(default: u64) -> std::ops::Range<u64> {
@@ -217,7 +242,7 @@ fn calm_world_every_record_once() {
         let (memory, fates) = (made.memory.clone(), made.fates.clone());
         let (_, report) = simulate(made, Trouble::default(), seed, 70);
         assert!(report.finished, "seed {seed}: {report:?}");
-        check(seed, &memory, &fates, true);
+        check(seed, &memory.objects(), &memory, &fates);
     }
 }
 
@@ -230,29 +255,117 @@ fn rebalances_and_a_registry_away_every_record_once() {
             Trouble { rebalance: 60, registry: 3, commit: 4, crash: 0, ..Trouble::default() };
         let (_, report) = simulate(made, trouble, seed, 40);
         assert!(report.finished, "seed {seed}: {report:?}");
-        check(seed, &memory, &fates, true);
+        check(seed, &memory.objects(), &memory, &fates);
+    }
+}
+
+/// Runs a seed in the worst of worlds; says what happened in it.
+fn worst(seed: u64) -> Report {
+    let made = make(seed, 200, Chance { before_one_in: 25, after_one_in: 40 });
+    made.memory.set_late(6);
+    let (memory, fates) = (made.memory.clone(), made.fates.clone());
+    let trouble = Trouble {
+        crash: 900,
+        rebalance: 600,
+        registry: 5,
+        commit: 6,
+        lost: 1_500,
+        zombie: 700,
+        until: 30_000,
+        ..Trouble::default()
+    };
+    let (_, report) = simulate(made, trouble, seed, 60);
+    assert!(report.finished && report.stopped.is_empty(), "seed {seed}: {report:?}");
+    check(seed, &memory.objects(), &memory, &fates);
+    report
+}
+
+/// As many seeds as are done in this time, unless `FOREBAY_SIM_SEEDS` says how many.
+const SEEDS_MS: u64 = 40_000;
+
+#[test]
+fn crashes_two_owners_and_a_lying_store_every_record_once() {
+    let wanted = std::env::var("FOREBAY_SIM_SEEDS").ok().and_then(|n| n.parse::<u64>().ok());
+    let first = std::env::var("FOREBAY_SIM_FIRST").ok().and_then(|n| n.parse::<u64>().ok());
+    let next = AtomicU64::new(first.unwrap_or(0));
+    let clock = System::new();
+    let reports = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    let done = seed - first.unwrap_or(0);
+                    let over = match wanted {
+                        Some(wanted) => done >= wanted,
+                        None => done >= 40 && clock.now().mono_ms > SEEDS_MS,
+                    };
+                    if over {
+                        return;
+                    }
+                    let report = worst(seed);
+                    reports.lock().unwrap().push(report);
+                }
+            });
+        }
+    });
+    let reports = reports.into_inner().unwrap();
+    let sum = |of: fn(&Report) -> u64| reports.iter().map(of).sum::<u64>();
+    println!(
+        "{} seeds in {} ms: {} crashes, {} rebalances, {} losses, {} second owners, {} fenced, {} rewinds; every record once",
+        reports.len(),
+        clock.now().mono_ms,
+        sum(|r| r.crashes),
+        sum(|r| r.rebalances),
+        sum(|r| r.losses),
+        sum(|r| r.zombies),
+        sum(|r| r.fenced),
+        sum(|r| r.rewinds),
+    );
+    for (what, count) in [
+        ("crashes", sum(|r| r.crashes)),
+        ("rewinds", sum(|r| r.rewinds)),
+        ("second owners", sum(|r| r.zombies)),
+        ("fenced", sum(|r| r.fenced)),
+    ] {
+        assert!(count > 0, "the world was too calm: no {what}");
     }
 }
 
 #[test]
-fn crashes_and_a_failing_store_lose_nothing() {
-    let (mut crashes, mut rewinds, mut duplicates) = (0, 0, 0);
-    for seed in seeds(40) {
-        let made = make(seed, 200, Chance { before_one_in: 15, after_one_in: 25 });
+fn files_moved_downstream_never_come_back() {
+    let mut thefts = 0;
+    for seed in seeds(10) {
+        let made = make(seed, 300, Chance::default());
         let (memory, fates) = (made.memory.clone(), made.fates.clone());
-        let trouble =
-            Trouble { crash: 400, rebalance: 200, registry: 5, commit: 6, lost: 1_500, share: 0 };
-        let (_, report) = simulate(made, trouble, seed, 60);
-        assert!(report.finished, "seed {seed}: {report:?}");
-        duplicates += check(seed, &memory, &fates, false);
-        crashes += report.crashes;
-        rewinds += report.rewinds;
+        let trouble = Trouble { rebalance: 80, thief: 60, commit: 4, ..Trouble::default() };
+        let (simulation, report) = simulate(made, trouble, seed, 40);
+        assert!(report.finished && report.stopped.is_empty(), "seed {seed}: {report:?}");
+        let mut all = memory.objects();
+        for (key, bytes) in simulation.stolen() {
+            let back = all.insert(key.clone(), bytes.clone());
+            assert!(back.is_none(), "seed {seed}: {key} came back");
+        }
+        check(seed, &all, &memory, &fates);
+        thefts += report.thefts;
     }
-    println!("{crashes} crashes, {rewinds} rewinds, {duplicates} duplicates, nothing lost");
-    assert!(
-        crashes > 0 && rewinds > 0,
-        "the world was too calm: {crashes} crashes, {rewinds} rewinds"
-    );
+    assert!(thefts > 0, "nothing was moved");
+}
+
+#[test]
+fn dead_owners_uploads_are_swept_under_the_next_claims() {
+    let (mut left, mut crashes) = (0, 0);
+    for seed in seeds(10) {
+        let made = make(seed, 300, Chance::default());
+        let memory = made.memory.clone();
+        let trouble = Trouble { crash: 200, ..Trouble::default() };
+        let (_, report) = simulate(made, trouble, seed, 100);
+        assert!(report.finished, "seed {seed}: {report:?}");
+        crashes += report.crashes;
+        left += memory.uploads().len();
+    }
+    // What the last owner of a run leaves is swept by the one after it.
+    assert!(crashes > 50 && left < 10, "{left} uploads are left after {crashes} crashes");
 }
 
 #[test]
@@ -266,7 +379,9 @@ fn same_seed_same_run_event_by_event() {
             registry: 5,
             commit: 5,
             lost: 400,
+            zombie: 400,
             share: 60_000,
+            ..Trouble::default()
         };
         let (_, report) = simulate(made, trouble, 7, 50);
         (report, memory.objects())
@@ -318,6 +433,6 @@ fn many_keys_and_a_share_that_seals_early_every_record_once() {
         let trouble = Trouble { registry: 3, share: 400_000, ..Trouble::default() };
         let (_, report) = simulate(made, trouble, seed, 100_000);
         assert!(report.finished, "seed {seed}: {report:?}");
-        check(seed, &memory, &fates, true);
+        check(seed, &memory.objects(), &memory, &fates);
     }
 }

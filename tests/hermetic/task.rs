@@ -1,6 +1,5 @@
 //! The task of one Kafka partition, answered by hand: what a certain order of answers comes to.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::channel;
@@ -8,17 +7,19 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use forebay::clock::Now;
+use forebay::commit::machine::Ticket;
 use forebay::config::{self, Config};
 use forebay::error::{Code, Fault, Kind};
 use forebay::pipeline::effects::{Effects, Shared};
 use forebay::pipeline::lanes::Output;
 use forebay::pipeline::task::{Action, Event, Task};
 use forebay::position::{OffsetRange, TopicPartition};
-use forebay::record::{RecordBatch, TimestampType};
 use forebay::registry::compile::compile;
 use forebay::registry::{self, Language, Lookup};
-use forebay::store::{Chance, Handle, Memory, Staged, Store};
+use forebay::store::{Chance, Memory, Store};
 use forebay::wire::SchemaRef;
+
+use super::by_hand::{self, assigned, settle};
 
 static FAULT: Code = Code { id: "FB0998", kind: Kind::Halt, title: "t", help: "h" };
 const ID: SchemaRef = SchemaRef::Id(1);
@@ -33,20 +34,12 @@ fn config(commit: &str) -> Config {
 }
 
 fn task(commit: &str, generation: u64) -> Task {
-    let pipeline = config(commit).pipeline;
-    let partitioner = forebay::pipeline::partitioner(&pipeline).unwrap();
-    let settings = Arc::new(forebay::pipeline::settings(&pipeline, partitioner, 1 << 20, 1));
-    Task::new(settings, TopicPartition::new("rows", 0), generation)
+    by_hand::task(&config(commit).pipeline, "rows", generation)
 }
 
 fn records(count: i64) -> Event {
-    let mut batch = RecordBatch::new(TopicPartition::new("rows", 0), 0);
-    for offset in 0..count {
-        let value = [0, 0, 0, 0, 1, 0, 0x08, offset as u8];
-        let none = std::iter::empty();
-        batch.push(offset, None, TimestampType::CreateTime, None, Some(&value), none);
-    }
-    Event::Records(batch)
+    let values: Vec<_> = (0..count).map(|n| [0, 0, 0, 0, 1, 0, 0x08, n as u8]).collect();
+    by_hand::records("rows", values.iter().map(|value| (None, &value[..])))
 }
 
 fn known() -> registry::Found {
@@ -58,37 +51,10 @@ fn at(mono_ms: u64) -> Now {
     Now { wall_ms: mono_ms as i64, mono_ms }
 }
 
-/// Steps, and answers staging, publishing and commits with success until nothing is asked any more.
-fn settle(task: &mut Task, event: Event, now: Now) -> Vec<Action> {
-    let (mut events, mut seen) = (VecDeque::from([event]), Vec::new());
-    while let Some(event) = events.pop_front() {
-        let mut out = Vec::new();
-        task.step(event, now, &mut out);
-        for action in &out {
-            match action {
-                Action::Store(Output::End { file, key, .. }) => {
-                    let handle = Handle::Local { name: "n".into(), inode: 1, mtime_ns: 1 };
-                    events.push_back(Event::Staged(
-                        *file,
-                        Ok(Staged { key: key.clone(), bytes: 1, handle }),
-                    ));
-                }
-                Action::Publish { commit, .. } => events.push_back(Event::Published(*commit)),
-                Action::CommitOffset { commit, .. } => {
-                    events.push_back(Event::OffsetCommitted(*commit))
-                }
-                _ => {}
-            }
-        }
-        seen.extend(out);
-    }
-    seen
-}
-
 #[test]
 fn commit_rows_three_gives_commits_of_three_records() {
     let mut task = task("interval: 1h, rows: 3", 1);
-    let mut seen = settle(&mut task, Event::Started { offset: 0, stop_at: Some(11) }, at(0));
+    let mut seen = settle(&mut task, assigned(Some(11)), at(0));
     seen.extend(settle(&mut task, records(11), at(1)));
     seen.extend(settle(&mut task, Event::Schema(ID, known()), at(2)));
     let ranges: Vec<OffsetRange> = seen
@@ -106,7 +72,7 @@ fn commit_rows_three_gives_commits_of_three_records() {
 fn registry_back_after_longer_than_the_grace_does_not_reject_at_its_first_answer() {
     let fault = || Fault::new(&FAULT, "x");
     let mut task = task("interval: 1h", 1);
-    settle(&mut task, Event::Started { offset: 0, stop_at: None }, at(0));
+    settle(&mut task, assigned(None), at(0));
     settle(&mut task, records(1), at(0));
     settle(&mut task, Event::Schema(ID, Err(Lookup::Unavailable(fault()))), at(60_000));
     let seen = settle(&mut task, Event::Schema(ID, Err(Lookup::Unknown(fault()))), at(60_100));
@@ -121,7 +87,7 @@ fn registry_back_after_longer_than_the_grace_does_not_reject_at_its_first_answer
 fn unknown_for_the_whole_grace_is_a_reject() {
     let fault = || Fault::new(&FAULT, "x");
     let mut task = task("interval: 1h", 1);
-    settle(&mut task, Event::Started { offset: 0, stop_at: None }, at(0));
+    settle(&mut task, assigned(None), at(0));
     settle(&mut task, records(1), at(0));
     for now in [0, 1_000, 1_999] {
         settle(&mut task, Event::Schema(ID, Err(Lookup::Unknown(fault()))), at(now));
@@ -140,7 +106,7 @@ fn unknown_for_the_whole_grace_is_a_reject() {
 fn unusable_schema_waits_without_end_where_the_configuration_says_pause() {
     let fault = |text| Fault::new(&FAULT, text);
     let mut task = task("interval: 1h }\nrejects: { unusable_schema: pause", 1);
-    settle(&mut task, Event::Started { offset: 0, stop_at: None }, at(0));
+    settle(&mut task, assigned(None), at(0));
     settle(&mut task, records(3), at(0));
     // Far beyond the grace of 2 s, and whatever the answer says.
     for (now, answer) in (1..60).map(|n| (n * 1_000, if n % 7 < 3 { "40403" } else { "no such" })) {
@@ -160,7 +126,7 @@ fn unusable_schema_waits_without_end_where_the_configuration_says_pause() {
 #[test]
 fn late_unknown_answer_leaves_a_known_schema_alone() {
     let mut task = task("interval: 1h", 1);
-    settle(&mut task, Event::Started { offset: 0, stop_at: None }, at(0));
+    settle(&mut task, assigned(None), at(0));
     settle(&mut task, records(1), at(0));
     settle(&mut task, Event::Schema(ID, known()), at(1));
     let late = Event::Schema(ID, Err(Lookup::Unknown(Fault::new(&FAULT, "x"))));
@@ -170,8 +136,8 @@ fn late_unknown_answer_leaves_a_known_schema_alone() {
 #[test]
 fn refused_publish_of_an_earlier_assignment_stops_nothing() {
     let mut task = task("interval: 1h", 2);
-    settle(&mut task, Event::Started { offset: 0, stop_at: None }, at(0));
-    let late = Event::NotPublished(1 << 32, Fault::new(&FAULT, "x"));
+    settle(&mut task, assigned(None), at(0));
+    let late = Event::NotPublished(Ticket(1 << 32), Fault::new(&FAULT, "x"));
     assert!(settle(&mut task, late, at(1)).is_empty());
     assert!(task.wants_input());
 }

@@ -98,7 +98,8 @@ impl Source for Scripted {
             .map(|tp| {
                 let offset = script.committed.get(tp).copied().unwrap_or(0);
                 let log = Watermarks { low: 0, high: script.ends[tp] };
-                (tp.clone(), Ok(StartAt { offset, why: "test".into(), log, committed: None }))
+                let (why, committed, topic_id) = ("test".into(), None, None);
+                (tp.clone(), Ok(StartAt { offset, why, log, committed, topic_id }))
             })
             .collect();
         let hold = script.hold_starts;
@@ -191,7 +192,7 @@ impl Rig {
                 &config.pipeline,
                 partitioner,
                 1_000,
-                1,
+                None,
             )),
             registry: Some(client),
             shared: Arc::new(Shared::new(Store::memory(store.clone()))),
@@ -233,6 +234,9 @@ impl Rig {
     fn rows(&self) -> Vec<i64> {
         let mut rows: Vec<i64> = Vec::new();
         for (key, bytes) in self.store.objects() {
+            if key.starts_with("_forebay/") {
+                continue;
+            }
             assert!(key.starts_with("rows/"), "{key}");
             let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).unwrap().build().unwrap();
             for batch in reader {

@@ -25,6 +25,7 @@ pub fn ours(mut batch: impl FnMut(usize) -> RecordBatch) -> u64 {
         file.write(&batch(number)).unwrap();
     }
     let provenance = Provenance {
+        commit: "c-1".into(),
         pipeline: "bench".into(),
         topic_partition: TopicPartition::new("orders", 0),
         first: 0,

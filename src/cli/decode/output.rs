@@ -242,6 +242,7 @@ impl Parquet {
                 record_name: first.record_name.clone(),
                 role: "data",
                 partition_values: Vec::new(),
+                commit: String::new(),
             };
             self.open = Some((file, provenance));
         }

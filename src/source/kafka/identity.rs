@@ -45,6 +45,9 @@ pub(super) fn topic_ids(
     })
     .map(Names)
     .ok_or_else(|| fault("no memory"))?;
+    if !has_controller(client) {
+        return Ok(vec![None; topics.len()]);
+    }
     let queue = Queue::new(client.client()).ok_or_else(|| fault("no queue"))?;
     // SAFETY: a live client, queue and collection; null options are the defaults; all is copied.
     unsafe {
@@ -63,6 +66,15 @@ pub(super) fn topic_ids(
     }
     let found = read(&event);
     Ok(topics.iter().map(|topic| found.get(&**topic).cloned()).collect())
+}
+
+/// The question goes to the controller. Where the one that the brokers name is none of them (librdkafka's mock
+/// cluster), it would never be answered; brokers between two controllers name none, and are asked.
+fn has_controller(client: &BaseConsumer<Context>) -> bool {
+    // SAFETY: a live client.
+    let id = unsafe { sys::rd_kafka_controllerid(client.client().native_ptr(), 0) };
+    let brokers = || client.fetch_metadata(Some("_"), ANSWER_MAX);
+    id < 0 || brokers().map_or(true, |m| m.brokers().iter().any(|b| b.id() == id))
 }
 
 /// Ids by name, of topics that have one.

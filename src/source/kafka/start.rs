@@ -3,6 +3,7 @@
 //! Three to four requests for all partitions together, not for each.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::Offset as Raw;
@@ -11,7 +12,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::TopicPartitionList;
 
 use super::context::Context;
-use super::{find, plain};
+use super::{find, identity, plain};
 use crate::clock;
 use crate::config::{self, Start};
 use crate::error::Fault;
@@ -45,6 +46,11 @@ pub(super) fn resolve(
         Start::Timestamp(ms) => offsets(client, partitions, Raw::Offset(ms.max(0)))?,
         _ => Answers::new(),
     };
+    let mut topics: Vec<Arc<str>> = partitions.iter().map(|p| p.topic.clone()).collect();
+    topics.sort_unstable();
+    topics.dedup();
+    let ids = identity::topic_ids(client, &topics)?;
+    let ids: HashMap<Arc<str>, Option<String>> = topics.into_iter().zip(ids).collect();
     let resolved = partitions.iter().map(|partition| {
         let missing = || unanswered(partition);
         let start = (|| {
@@ -52,14 +58,17 @@ pub(super) fn resolve(
             let low = low.remove(partition).ok_or_else(missing)??.unwrap_or(0);
             let high = high.remove(partition).ok_or_else(missing)??.unwrap_or(low);
             let timed = timed.remove(partition).transpose()?.flatten();
-            decide(source, partition, committed, Watermarks { low, high: high.max(low) }, timed)
+            let log = Watermarks { low, high: high.max(low) };
+            let topic_id = ids.get(&partition.topic).cloned().flatten();
+            decide(source, partition, committed, log, timed).map(|s| StartAt { topic_id, ..s })
         })();
         (partition.clone(), start)
     });
     Ok(resolved.collect())
 }
 
-/// Chooses the start, and refuses one that the log does not have.
+/// Chooses the start, and refuses a configured one that the log does not have. Whether the group's offset
+/// matters is for the chain of commits to say.
 fn decide(
     source: &config::Source,
     partition: &TopicPartition,
@@ -81,7 +90,7 @@ fn decide(
             None => (log.high, format!("latest, as no record is at or after {ms} ms")),
         },
     };
-    if offset < log.low || offset > log.high {
+    if committed.is_none() && (offset < log.low || offset > log.high) {
         return Err(Fault::new(
             &START_RANGE,
             format!(
@@ -91,7 +100,7 @@ fn decide(
         )
         .at(format!("{partition} offset {offset}")));
     }
-    Ok(StartAt { offset, why, log, committed })
+    Ok(StartAt { offset, why, log, committed, topic_id: None })
 }
 
 fn committed(
@@ -241,12 +250,12 @@ mod tests {
         assert_eq!(at(Start::Latest, Some(15), None), Ok(15));
         assert_eq!(at(Start::Earliest, Some(10), None), Ok(10));
         assert_eq!(at(Start::Earliest, Some(20), None), Ok(20));
+        assert_eq!(at(Start::Auto, Some(9), None), Ok(9));
+        assert_eq!(at(Start::Auto, Some(21), None), Ok(21));
     }
 
     #[test]
     fn start_outside_of_the_log_is_refused() {
-        assert_eq!(at(Start::Auto, Some(9), None), Err("FB0507"));
-        assert_eq!(at(Start::Auto, Some(21), None), Err("FB0507"));
         let given = BTreeMap::from([(("t".to_owned(), 1), 99)]);
         assert_eq!(at(Start::Offsets(given), None, None), Err("FB0507"));
     }

@@ -1,6 +1,6 @@
 //! Records of every payload format through the task of a Kafka partition, to files and back.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch};
@@ -8,16 +8,14 @@ use arrow::datatypes::Int64Type;
 use forebay::clock::Now;
 use forebay::config::{self, Config};
 use forebay::pipeline::lanes::Output;
-use forebay::pipeline::task::{Action, Event, Task};
-use forebay::position::TopicPartition;
-use forebay::record::{RecordBatch as Records, TimestampType};
+use forebay::pipeline::task::{Action, Event};
 use forebay::registry::Language;
 use forebay::registry::compile::compile;
-use forebay::store::{Handle, Staged};
 use forebay::wire::SchemaRef;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::lines;
+use crate::by_hand::{asked, assigned, records as batch, settle, task};
 
 /// Rows by file, rejects by code.
 struct Came {
@@ -39,46 +37,27 @@ fn stream(value: &str, schema: Option<&str>, records: &[Vec<u8>]) -> Came {
         if schema.is_some() { "registry: { url: 'http://x' }\n" } else { "" }
     );
     let pipeline = Config::parse(&text, "t.yaml", &config::Process).unwrap().pipeline;
-    let partitioner = forebay::pipeline::partitioner(&pipeline).unwrap();
-    let settings = Arc::new(forebay::pipeline::settings(&pipeline, partitioner, 1 << 20, 1));
-    let mut task = Task::new(settings, TopicPartition::new("rows", 0), 1);
-    let mut batch = Records::new(TopicPartition::new("rows", 0), 0);
-    for (offset, value) in records.iter().enumerate() {
-        let none = std::iter::empty();
-        batch.push(offset as i64, None, TimestampType::CreateTime, None, Some(value), none);
-    }
-    let stop_at = Some(records.len() as i64);
-    let mut events = VecDeque::from([Event::Started { offset: 0, stop_at }, Event::Records(batch)]);
-    let mut files: BTreeMap<_, (String, Vec<u8>)> = BTreeMap::new();
+    let mut task = task(&pipeline, "rows", 1);
     let now = Now { wall_ms: 0, mono_ms: 0 };
-    while let Some(event) = events.pop_front() {
-        let mut out = Vec::new();
-        task.step(event, now, &mut out);
-        for action in out {
-            match action {
-                Action::Ask { schema: asked, .. } => {
-                    assert_eq!(asked, SchemaRef::Id(1));
-                    let schema = compile(1, Language::Json, schema.unwrap(), &[]).unwrap();
-                    events.push_back(Event::Schema(asked, Ok(Arc::new(schema))));
-                }
-                Action::Store(Output::Part { file, key, bytes }) => {
-                    let entry = files.entry(file).or_insert_with(|| (key.to_string(), Vec::new()));
-                    entry.1.extend_from_slice(&bytes);
-                }
-                Action::Store(Output::End { file, key, tail, .. }) => {
-                    let entry = files.entry(file).or_insert_with(|| (key.to_string(), Vec::new()));
-                    entry.1.extend_from_slice(&tail);
-                    let handle = Handle::Local { name: "n".into(), inode: 1, mtime_ns: 1 };
-                    let staged = Staged { key, bytes: 1, handle };
-                    events.push_back(Event::Staged(file, Ok(staged)));
-                }
-                Action::Publish { commit, .. } => events.push_back(Event::Published(commit)),
-                Action::CommitOffset { commit, .. } => {
-                    events.push_back(Event::OffsetCommitted(commit));
-                }
-                _ => {}
-            }
-        }
+    let mut seen = settle(&mut task, assigned(Some(records.len() as i64)), now);
+    let values = records.iter().map(|value| (None, &value[..]));
+    seen.extend(settle(&mut task, batch("rows", values), now));
+    for schema_ref in asked(&seen) {
+        assert_eq!(schema_ref, SchemaRef::Id(1));
+        let schema = compile(1, Language::Json, schema.unwrap(), &[]).unwrap();
+        let known = Event::Schema(schema_ref, Ok(Arc::new(schema)));
+        seen.extend(settle(&mut task, known, now));
+    }
+    assert!(matches!(seen.last(), Some(Action::Finished)), "{seen:?}");
+    let mut files: BTreeMap<_, (String, Vec<u8>)> = BTreeMap::new();
+    for action in seen {
+        let (file, key, bytes) = match action {
+            Action::Store(Output::Part { file, key, bytes }) => (file, key, bytes),
+            Action::Store(Output::End { file, key, tail, .. }) => (file, key, tail),
+            _ => continue,
+        };
+        let entry = files.entry(file).or_insert_with(|| (key.to_string(), Vec::new()));
+        entry.1.extend_from_slice(&bytes);
     }
     let rows = files
         .into_values()

@@ -6,14 +6,13 @@ use std::sync::Arc;
 use forebay::clock::Now;
 use forebay::error::{Code, Fault, Kind};
 use forebay::pipeline::simulated::SimRecord;
-use forebay::pipeline::task::{Action, Event, Task};
-use forebay::position::TopicPartition;
-use forebay::record::{RecordBatch, TimestampType};
+use forebay::pipeline::task::Event;
 use forebay::registry::Lookup;
 use forebay::wire::SchemaRef;
 use serde_json::{Value, json};
 
 use super::{avro, datum, framed, framed_protobuf, protobuf, reasons, run};
+use crate::by_hand::{asked, assigned, records, settle, task};
 
 static GONE: Code = Code { id: "FB0998", kind: Kind::Halt, title: "t", help: "h" };
 const ROW: &str = r#"{"type":"record","name":"Row","fields":[{"name":"n","type":"long"}]}"#;
@@ -199,36 +198,20 @@ fn partition_expressions_may_name_the_key_where_it_is_a_column() {
 #[test]
 fn unknown_schema_of_keys_is_asked_for_together_with_the_values_and_pauses_by_the_breaker() {
     let pipeline = super::parse("key: { format: auto }").pipeline;
-    let partitioner = forebay::pipeline::partitioner(&pipeline).unwrap();
-    let settings = forebay::pipeline::settings(&pipeline, partitioner, 1 << 20, 1);
-    let tp = TopicPartition::new("rows", 0);
-    let mut task = Task::new(Arc::new(settings), tp.clone(), 1);
+    let mut task = task(&pipeline, "rows", 1);
     let at = |mono_ms| Now { wall_ms: 0, mono_ms };
-    let mut out = Vec::new();
-    task.step(Event::Started { offset: 0, stop_at: None }, at(0), &mut out);
-    let mut batch = RecordBatch::new(tp, 0);
+    settle(&mut task, assigned(None), at(0));
     let (key, value) = (key(99, "a", 1), framed(1, &datum(ROW, json!({"n": 1}))));
-    for offset in 0..150 {
-        let none = std::iter::empty();
-        let time = TimestampType::CreateTime;
-        batch.push(offset, None, time, Some(&key), Some(&value), none);
-    }
-    task.step(Event::Records(batch), at(0), &mut out);
-    let asked = |out: &mut Vec<Action>| -> Vec<SchemaRef> {
-        let of = |action| match action {
-            Action::Ask { schema, .. } => Some(schema),
-            _ => None,
-        };
-        out.drain(..).filter_map(of).collect()
-    };
-    assert_eq!(asked(&mut out), [SchemaRef::Id(1), SchemaRef::Id(99)]);
+    let same = std::iter::repeat_n((Some(&key[..]), &value[..]), 150);
+    let seen = settle(&mut task, records("rows", same), at(0));
+    assert_eq!(asked(&seen), [SchemaRef::Id(1), SchemaRef::Id(99)]);
     let known = Ok(Arc::new(avro(1, ROW).1));
-    task.step(Event::Schema(SchemaRef::Id(1), known), at(1), &mut out);
+    settle(&mut task, Event::Schema(SchemaRef::Id(1), known), at(1));
     assert_eq!(task.waits_for(), Some(SchemaRef::Id(99)));
     let unknown = || Err(Lookup::Unknown(Fault::new(&GONE, "40403")));
     // The grace is 2 s; then its records are rejects, until there are too many of them.
     for now in [10, 1_000, 2_500] {
-        task.step(Event::Schema(SchemaRef::Id(99), unknown()), at(now), &mut out);
+        settle(&mut task, Event::Schema(SchemaRef::Id(99), unknown()), at(now));
     }
     let counters = task.take_counters();
     assert_eq!(counters.rejects, HashMap::from([("FB0911", 99)]));

@@ -108,7 +108,7 @@ impl Lone {
     fn new(more: &str) -> Self {
         let pipeline = super::parse(more).pipeline;
         let partitioner = forebay::pipeline::partitioner(&pipeline).unwrap();
-        let settings = forebay::pipeline::settings(&pipeline, partitioner, 1 << 20, 1);
+        let settings = forebay::pipeline::settings(&pipeline, partitioner, 1 << 20, None);
         let tp = TopicPartition::new("rows", 3);
         let batch = RecordBatch::new(tp.clone(), 0);
         Self { intake: Intake::new(Arc::new(settings), tp), batch }

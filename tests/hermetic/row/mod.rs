@@ -184,25 +184,24 @@ fn run_in(
         record.offset = record.offset.max(at as i64);
     }
     let pipeline = parse(more).pipeline;
-    let settings_of = move |life: u64| {
+    let settings_of = move |_| {
         let partitioner = forebay::pipeline::partitioner(&pipeline).unwrap();
-        Arc::new(forebay::pipeline::settings(
-            &pipeline,
-            partitioner,
-            1 << 20,
-            1_000_000 * (life + 1),
-        ))
+        Arc::new(forebay::pipeline::settings(&pipeline, partitioner, 1 << 20, None))
     };
     let memory = Memory::new(1, 1 << 20, Chance::default());
     let schemas: HashMap<_, _> =
         schemas.into_iter().map(|(id, s)| (SchemaRef::Id(id), Arc::new(s))).collect();
     let log = BTreeMap::from([(TopicPartition::new("rows", 3), records)]);
-    let world = World { log, schemas, store: Store::memory(memory.clone()) };
+    let store = Store::memory(memory.clone());
+    let world = World { log, schemas, store, memory: Some(memory.clone()) };
     let mut simulation = Simulation::new(settings_of, world, trouble, seed);
     let report = simulation.run(1_000_000);
     assert!(report.finished, "seed {seed}: {report:?}");
     let (mut data, mut rejects) = (Vec::new(), Vec::new());
     for (key, bytes) in memory.objects() {
+        if key.starts_with("_forebay/") {
+            continue;
+        }
         let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).unwrap();
         let schema = reader.schema().clone();
         let batches: Vec<_> = reader.build().unwrap().map(Result::unwrap).collect();

@@ -120,6 +120,7 @@ fn parquet_columns(plan: &Plan, options: &Options) -> Vec<TypePtr> {
         record_name: plan.record_name.clone(),
         role: "data",
         partition_values: Vec::new(),
+        commit: String::new(),
     };
     let (bytes, _) = file.finish(&provenance).unwrap();
     let reader = SerializedFileReader::new(bytes).unwrap();

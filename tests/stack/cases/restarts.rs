@@ -31,7 +31,7 @@ pub fn sigterm(stack: &Stack) {
     assert_eq!(read["unfinished"], 0, "a clean stop left uploads behind");
 }
 
-/// kill -9, ten times at random moments. Today's promise is at least once: repeats are counted.
+/// kill -9, ten times at random moments: nothing is lost, and nothing stands twice.
 pub fn kills(stack: &Stack) {
     let name = "kills";
     let folder = stack.folder(name);
@@ -60,6 +60,7 @@ pub fn kills(stack: &Stack) {
         last.cost()
     );
     complete(&read);
+    assert_eq!(repeated, 0, "{read}");
 }
 
 /// Static membership: a restarted process takes its partitions back without waiting for the session of

@@ -24,9 +24,7 @@ def one(query):
 
 print(json.dumps({
     "files": len(data),
-    # A process killed while it tried the sink leaves what it tried with; the next ones remove it after an hour.
-    "strays": len([key for key in found if key not in data + rejects
-                   and not key.startswith(f"{prefix}/_forebay/probe-")]),
+    "strays": len([key for key in found if key not in data + rejects]),
     "bytes": sum(found.values()),
     "rejects": len(rejects),
     "unfinished": len(objects.unfinished(prefix)),

@@ -35,9 +35,10 @@ def make_bucket():
 
 
 def keys(prefix):
-    """Every key below the prefix with its size, in order."""
+    """Every key below the prefix that is not the program's own state, with its size, in order."""
     pages = client().get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=prefix)
-    return {o["Key"]: o["Size"] for page in pages for o in page.get("Contents", [])}
+    return {o["Key"]: o["Size"] for page in pages for o in page.get("Contents", [])
+            if "/_forebay/" not in "/" + o["Key"]}
 
 
 def unfinished(prefix):

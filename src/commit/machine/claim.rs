@@ -1,0 +1,263 @@
+//! A: finding the end of the chain, finishing what its last record names, claiming.
+//!
+//! Owns: where a Kafka partition starts, and what is refused where Kafka and the chain part ways.
+
+use std::sync::Arc;
+
+use super::{Action, Assigned, Machine, Phase, Place, Ticket};
+use crate::commit::codes::{AHEAD, LINK, RETENTION, START, STATE_LOST, TOPIC_IDENTITY, TRUNCATED};
+use crate::commit::head::{Next, Search};
+use crate::commit::record::{self, File, Hint, Identity, Kind, Record, Skipped};
+use crate::error::{Code, Fault};
+use crate::position::{Offset, OffsetRange};
+
+impl Machine {
+    /// Starts with finding the end of the chain.
+    pub fn begin(&mut self, out: &mut Vec<Action>) {
+        let text = self.assigned.committed.as_ref().map(|(_, text)| text.as_str());
+        let (search, seq) = Search::new(text.and_then(Hint::parse));
+        self.find(search, seq, out);
+    }
+
+    pub(super) fn find(&mut self, search: Search, seq: u64, out: &mut Vec<Action>) {
+        let ticket = self.ticket();
+        self.phase = Phase::Finding { search, ticket };
+        out.push(Action::Get { ticket, seq });
+    }
+
+    /// Looks again from the last record known on.
+    pub(super) fn find_on(&mut self, out: &mut Vec<Action>) {
+        let (search, seq) = match self.head.clone() {
+            Some(head) => Search::after(head),
+            None => Search::new(None),
+        };
+        self.find(search, seq, out);
+    }
+
+    /// The answer to [`Action::Get`]: the record, or that there is none.
+    pub fn record(
+        &mut self,
+        ticket: Ticket,
+        seq: u64,
+        found: Option<Arc<Record>>,
+        out: &mut Vec<Action>,
+    ) -> Result<(), Fault> {
+        if !self.expects(ticket) {
+            return Ok(());
+        }
+        if let Some(found) = &found {
+            found.belongs(&self.identity, seq)?;
+        }
+        match &mut self.phase {
+            Phase::Finding { search, .. } => {
+                let next = search.got(found)?;
+                self.found(next, out)
+            }
+            Phase::Claiming(_) => self.claim_read(found, out),
+            _ => self.commit_read(found, out),
+        }
+    }
+
+    pub(super) fn found(&mut self, next: Next, out: &mut Vec<Action>) -> Result<(), Fault> {
+        match next {
+            Next::Get(seq) => {
+                let ticket = self.ticket();
+                if let Phase::Finding { ticket: own, .. } = &mut self.phase {
+                    *own = ticket;
+                }
+                out.push(Action::Get { ticket, seq });
+                Ok(())
+            }
+            Next::Nothing | Next::HintGone => {
+                let ticket = self.ticket();
+                self.phase = Phase::Listing { ticket, hint_gone: next == Next::HintGone };
+                out.push(Action::List { ticket });
+                Ok(())
+            }
+            Next::Head(record) => self.recover(record, out),
+        }
+    }
+
+    /// The answer to [`Action::List`]: folders below [`record::topic_prefix`], each with its `/`.
+    pub fn chains(
+        &mut self,
+        ticket: Ticket,
+        folders: &[String],
+        out: &mut Vec<Action>,
+    ) -> Result<(), Fault> {
+        let Phase::Listing { ticket: own, hint_gone } = self.phase else { return Ok(()) };
+        if own != ticket {
+            return Ok(());
+        }
+        let mine = record::topic_folder(&self.identity);
+        let another = folders.iter().find(|folder| !folder.starts_with(&mine));
+        match another {
+            Some(folder) if !self.policy.restart_recreated => Err(Fault::new(
+                &TOPIC_IDENTITY,
+                format!(
+                    "topic `{}`: its id is `{}` now, and `{folder}` holds a chain of another one; see `commit.on_recreated_topic`",
+                    self.identity.topic,
+                    self.identity.topic_id.as_deref().unwrap_or("none"),
+                ),
+            )),
+            // What the group has committed belongs to the topic that is no more.
+            Some(_) => self.claim(Some(self.assigned.low), out),
+            None if hint_gone => Err(self.state_lost()),
+            None => self.claim(None, out),
+        }
+    }
+
+    #[cold]
+    pub(super) fn state_lost(&self) -> Fault {
+        let text = self.assigned.committed.as_ref().map_or("", |(_, text)| text.as_str());
+        Fault::new(
+            &STATE_LOST,
+            format!(
+                "chain `{}`: kafka's committed offset says `{text}` and no such record is there",
+                record::chain_folder(&self.identity)
+            ),
+        )
+    }
+
+    /// A2: what the last record names is published before anything follows it.
+    pub(super) fn recover(
+        &mut self,
+        record: Arc<Record>,
+        out: &mut Vec<Action>,
+    ) -> Result<(), Fault> {
+        self.head = Some(record.clone());
+        if self.epoch > 0 && record.epoch > self.epoch {
+            return Err(self.fenced(&record));
+        }
+        if record.files.is_empty() || self.known_published(&record) || !self.rules.finish_first {
+            return self.claim(None, out);
+        }
+        let ticket = self.ticket();
+        self.phase = Phase::Recovering { ticket };
+        let files = record.files.iter().map(File::staged).collect();
+        out.push(Action::Publish { ticket, seq: record.seq, files });
+        Ok(())
+    }
+
+    /// Kafka is told of a record only once it is published.
+    pub(super) fn known_published(&self, record: &Record) -> bool {
+        let text = self.assigned.committed.as_ref().map(|(_, text)| text.as_str());
+        text.and_then(Hint::parse).is_some_and(|hint| hint.seq >= record.seq)
+    }
+
+    /// A3, or the end of it: who has a claim needs no other one.
+    pub(super) fn claim(
+        &mut self,
+        anew: Option<Offset>,
+        out: &mut Vec<Action>,
+    ) -> Result<(), Fault> {
+        if self.epoch > 0 {
+            self.flow(out);
+            return Ok(());
+        }
+        let (from, to) = self.start(anew)?;
+        let skipped = (from < to).then(|| Skipped { from, to, why: "retention".to_owned() });
+        let head = self.head.as_deref();
+        let mut claim = self.blank(Kind::Claim, self.commit_id(), OffsetRange::new(from, to));
+        claim.epoch = head.map_or(1, |head| head.epoch.saturating_add(1));
+        claim.skipped = skipped.into_iter().collect();
+        self.intervals += 1;
+        let slot = self.send(Arc::new(claim), out);
+        self.phase = Phase::Claiming(slot);
+        Ok(())
+    }
+
+    /// The offsets of the claim: none, unless Kafka has lost some and they are to be skipped.
+    pub(super) fn start(&self, anew: Option<Offset>) -> Result<(Offset, Offset), Fault> {
+        let Assigned { start, committed, low, high } = &*self.assigned;
+        let Some(head) = &self.head else {
+            let start = anew.unwrap_or(*start);
+            return match start {
+                start if (*low..=*high).contains(&start) => Ok((start, start)),
+                start if start < *low && self.policy.skip_lost => Ok((*low, *low)),
+                _ => Err(self.outside(&START, "the start is", start)),
+            };
+        };
+        if let Some((committed, _)) = committed.as_ref().filter(|(offset, _)| *offset > head.to) {
+            return Err(Fault::new(
+                &AHEAD,
+                format!(
+                    "group's offset of kafka partition `{}-{}`: `{committed}`, at most `{}` required, where the chain ends",
+                    self.identity.topic, self.identity.partition, head.to
+                ),
+            ));
+        }
+        if head.to > *high {
+            return Err(self.outside(&TRUNCATED, "the chain ends at", head.to));
+        }
+        if head.to >= *low {
+            return Ok((head.to, head.to));
+        }
+        if self.policy.skip_lost {
+            return Ok((head.to, *low));
+        }
+        Err(self.outside(&RETENTION, "the chain ends at", head.to))
+    }
+
+    #[cold]
+    pub(super) fn outside(&self, code: &'static Code, what: &str, offset: Offset) -> Fault {
+        let Identity { topic, partition, .. } = &*self.identity;
+        let Assigned { low, high, .. } = &*self.assigned;
+        Fault::new(
+            code,
+            format!(
+                "kafka partition `{topic}-{partition}`: {what} `{offset}`, an offset of the log `{low}` to `{high}` required"
+            ),
+        )
+    }
+
+    pub(super) fn claim_read(
+        &mut self,
+        found: Option<Arc<Record>>,
+        out: &mut Vec<Action>,
+    ) -> Result<(), Fault> {
+        let Phase::Claiming(slot) = std::mem::replace(&mut self.phase, Phase::Over) else {
+            return Ok(());
+        };
+        match slot.whose(found) {
+            Place::Mine(claim) | Place::Voided(claim) => {
+                self.claimed(claim, out);
+                Ok(())
+            }
+            Place::Another(record) => {
+                self.check_next(&record)?;
+                self.head = Some(record);
+                self.find_on(out);
+                Ok(())
+            }
+            Place::Unknown => {
+                let slot = self.send_again(slot, out)?;
+                self.phase = Phase::Claiming(slot);
+                Ok(())
+            }
+        }
+    }
+
+    pub(super) fn claimed(&mut self, claim: Arc<Record>, out: &mut Vec<Action>) {
+        self.epoch = claim.epoch;
+        self.want_offset(&claim, out);
+        self.head = Some(claim);
+        self.flow(out);
+    }
+
+    pub(super) fn flow(&mut self, out: &mut Vec<Action>) {
+        self.phase = Phase::Flowing;
+        out.push(Action::Flow { offset: self.sealed_to(), epoch: self.epoch });
+    }
+
+    pub(super) fn check_next(&self, record: &Record) -> Result<(), Fault> {
+        match &self.head {
+            Some(head) => record.follows(head),
+            None if record.seq == 1 => Ok(()),
+            None => Err(Fault::new(
+                &LINK,
+                format!("commit record {}: no record before it, one required", record.seq),
+            )),
+        }
+    }
+}

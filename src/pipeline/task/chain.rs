@@ -1,0 +1,157 @@
+//! The task's side of the chain of commits: what the machine asks, and what its answers do to open rows.
+
+use std::sync::Arc;
+
+use super::{Action, Assignment, Interval, Phase, Task};
+use crate::commit::machine::{self, FileId, Machine, Sealed, Ticket};
+use crate::commit::record::{self, Identity, Record};
+use crate::error::Fault;
+use crate::position::OffsetRange;
+
+impl Task {
+    pub(super) fn assigned(
+        &mut self,
+        assignment: Assignment,
+        out: &mut Vec<Action>,
+    ) -> Result<(), Fault> {
+        let Assignment { owner, topic_id, kafka, stop_at } = assignment;
+        if self.machine.is_some() {
+            return Ok(());
+        }
+        let identity = Identity {
+            pipeline: self.settings.files.pipeline.clone(),
+            cluster: self.settings.files.cluster.clone(),
+            topic: self.topic_partition.topic.to_string(),
+            topic_id,
+            partition: self.topic_partition.partition,
+        };
+        self.stop_at = stop_at;
+        self.high = kafka.high;
+        let policy = self.settings.policy;
+        let identity = Arc::new(identity);
+        self.machine = Some(Machine::new(identity, owner.into(), kafka, policy, self.first_ticket));
+        self.on_machine(out, |machine, to| {
+            machine.begin(to);
+            Ok(())
+        })
+    }
+
+    pub(super) fn record(
+        &mut self,
+        ticket: Ticket,
+        seq: u64,
+        found: Result<Option<Arc<Record>>, Fault>,
+        out: &mut Vec<Action>,
+    ) -> Result<(), Fault> {
+        if !self.machine.as_ref().is_some_and(|m| m.expects(ticket)) {
+            return Ok(());
+        }
+        let found = found?;
+        self.on_machine(out, |machine, to| machine.record(ticket, seq, found, to))
+    }
+
+    pub(super) fn chains(
+        &mut self,
+        ticket: Ticket,
+        found: Result<Vec<String>, Fault>,
+        out: &mut Vec<Action>,
+    ) -> Result<(), Fault> {
+        if !self.machine.as_ref().is_some_and(|m| m.expects(ticket)) {
+            return Ok(());
+        }
+        let found = found?;
+        self.on_machine(out, |machine, to| machine.chains(ticket, &found, to))
+    }
+
+    /// Seals these files, closed by now, as one commit.
+    pub(super) fn seal_files(
+        &mut self,
+        files: Vec<FileId>,
+        interval: Interval,
+        out: &mut Vec<Action>,
+    ) -> Result<(), Fault> {
+        let mut closed = std::mem::take(&mut self.closed);
+        let files: Vec<_> =
+            files.into_iter().filter_map(|id| Some((id, closed.remove(&id)?))).collect();
+        let position = self.position;
+        self.on_machine(out, |machine, to| {
+            if !machine.is_flowing() {
+                return Ok(());
+            }
+            let range = OffsetRange::new(machine.sealed_to(), position);
+            if !range.is_empty() {
+                machine.seal(Sealed { range, files, times_ms: interval.times_ms }, to);
+            }
+            Ok(())
+        })?;
+        if let Some(machine) = &self.machine {
+            self.lanes.commit_is(machine.commit_id());
+        }
+        Ok(())
+    }
+
+    /// Calls the machine, and turns what it wants into actions, also where it ends with a fault.
+    pub(super) fn on_machine(
+        &mut self,
+        out: &mut Vec<Action>,
+        call: impl FnOnce(&mut Machine, &mut Vec<machine::Action>) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        let Some(machine) = &mut self.machine else { return Ok(()) };
+        let mut actions = Vec::new();
+        let result = call(machine, &mut actions);
+        let identity = machine.identity().clone();
+        for action in actions {
+            self.chain_wants(&identity, action, out);
+        }
+        result
+    }
+
+    fn chain_wants(&mut self, identity: &Identity, action: machine::Action, out: &mut Vec<Action>) {
+        let action = match action {
+            machine::Action::Get { ticket, seq } => {
+                Action::GetRecord { ticket, seq, key: record::key(identity, seq) }
+            }
+            machine::Action::Put { ticket, record, after_ms } => {
+                let key = record::key(identity, record.seq);
+                Action::PutRecord { ticket, key, record, after_ms }
+            }
+            machine::Action::List { ticket } => {
+                let prefix = record::topic_prefix(&identity.pipeline, &identity.topic);
+                Action::ListChains { ticket, prefix }
+            }
+            machine::Action::Publish { ticket, files, .. } => Action::Publish { ticket, files },
+            machine::Action::CommitOffset { ticket, offset, text } => {
+                Action::CommitOffset { ticket, offset, text }
+            }
+            machine::Action::Flow { offset, epoch } => {
+                if self.phase != Phase::Idle || self.finish_wanted {
+                    return; // who leaves, or has stopped, reads no more
+                }
+                self.lanes.claimed(epoch);
+                if let Some(machine) = &self.machine {
+                    self.lanes.commit_is(machine.commit_id());
+                }
+                let hash = self.lanes.hash().to_owned();
+                out.push(Action::Claimed { offset, epoch, high: self.high, hash });
+                Action::Seek { offset, after_ms: 0, why: None }
+            }
+            machine::Action::TakeBack(back) => {
+                self.discard(back, out);
+                let drains = self.phase == Phase::Finishing && self.stop_at.is_some();
+                if self.phase == Phase::Running || drains {
+                    self.phase = Phase::Idle;
+                }
+                return;
+            }
+            machine::Action::Done { range, files } => {
+                self.counters.commits += 1;
+                self.rewinds = 0;
+                for file in &files {
+                    self.files.remove(file);
+                }
+                Action::Committed { range, files: files.len() }
+            }
+        };
+        out.push(action);
+    }
+}
