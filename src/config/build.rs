@@ -153,6 +153,9 @@ fn value(v: &mut Values<'_>) -> Value {
         unions: v
             .choice("value.unions", &[("struct", Unions::Struct), ("json", Unions::Json)])
             .unwrap_or(is.unions),
+        uuids: v
+            .choice("value.uuid", &[("exact", Uuids::Exact), ("string", Uuids::Text)])
+            .unwrap_or(is.uuids),
         truncate_timestamps: v.flag("value.truncate_timestamps").unwrap_or(is.truncate_timestamps),
         unwrap: v
             .choice("value.unwrap", &[("none", Unwrap::None), ("debezium", Unwrap::Debezium)])
@@ -178,7 +181,50 @@ fn value(v: &mut Values<'_>) -> Value {
         field_ids: v
             .choice("value.field_ids", &[("none", FieldIds::None), ("source", FieldIds::Source)])
             .unwrap_or(is.field_ids),
+        dialect: dialect(v),
     }
+}
+
+fn dialect(v: &mut Values<'_>) -> Dialect {
+    let is = Connect::default();
+    let mut flag = |path, unset| v.flag(path).unwrap_or(unset);
+    let connect = Connect {
+        optional_for_nullables: flag("connect.optional_for_nullables", is.optional_for_nullables),
+        optional_for_proto2: flag("connect.optional_for_proto2", is.optional_for_proto2),
+        wrapper_for_nullables: flag("connect.wrapper_for_nullables", is.wrapper_for_nullables),
+        wrapper_for_raw_primitives: flag(
+            "connect.wrapper_for_raw_primitives",
+            is.wrapper_for_raw_primitives,
+        ),
+        generate_struct_for_nulls: flag(
+            "connect.generate_struct_for_nulls",
+            is.generate_struct_for_nulls,
+        ),
+        generate_index_for_unions: flag(
+            "connect.generate_index_for_unions",
+            is.generate_index_for_unions,
+        ),
+        flatten_unions: flag("connect.flatten_unions", is.flatten_unions),
+        flatten_singleton_unions: flag(
+            "connect.flatten_singleton_unions",
+            is.flatten_singleton_unions,
+        ),
+        use_optional_for_nonrequired: flag(
+            "connect.use_optional_for_nonrequired",
+            is.use_optional_for_nonrequired,
+        ),
+        generalized_sum_type_support: flag(
+            "connect.generalized_sum_type_support",
+            is.generalized_sum_type_support,
+        ),
+        scrub_invalid_names: flag("connect.scrub_invalid_names", is.scrub_invalid_names),
+        allow_optional_map_keys: flag(
+            "connect.allow_optional_map_keys",
+            is.allow_optional_map_keys,
+        ),
+    };
+    let words = [("clean", Dialect::Clean), ("confluent", Dialect::Confluent(connect))];
+    v.choice("dialect", &words).unwrap_or_default()
 }
 
 /// `raw`: `metadata` asks for the key as it is.

@@ -208,6 +208,8 @@ pub struct Value {
     pub recursion: Recursion,
     /// Avro unions of several branches.
     pub unions: Unions,
+    /// Avro's and JSON Schema's UUIDs.
+    pub uuids: Uuids,
     /// Timestamps finer than the column: reject the record, or cut the digits off.
     pub truncate_timestamps: bool,
     /// Envelopes that are taken off.
@@ -218,6 +220,8 @@ pub struct Value {
     pub binary: Vec<String>,
     pub unknown_fields: UnknownFields,
     pub field_ids: FieldIds,
+    /// Whose columns they are: of keys too.
+    pub dialect: Dialect,
 }
 
 impl Default for Value {
@@ -232,12 +236,82 @@ impl Default for Value {
             tombstones: Tombstones::Skip,
             recursion: Recursion::Json,
             unions: Unions::Struct,
+            uuids: Uuids::Exact,
             truncate_timestamps: true,
             unwrap: Unwrap::None,
             timestamps: TimestampUnit::Us,
             binary: Vec::new(),
             unknown_fields: UnknownFields::Drop,
             field_ids: FieldIds::None,
+            dialect: Dialect::Clean,
+        }
+    }
+}
+
+/// Which mapping a schema becomes columns by.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Dialect {
+    /// Of the tables of docs/types.md.
+    #[default]
+    Clean,
+    /// Of Confluent's converters and the Parquet format of its S3 sink, for tables that it has begun.
+    Confluent(Connect),
+}
+
+impl Dialect {
+    /// The converters' settings, if their columns are asked for.
+    pub fn connect(self) -> Option<Connect> {
+        match self {
+            Dialect::Clean => None,
+            Dialect::Confluent(connect) => Some(connect),
+        }
+    }
+}
+
+/// Settings of Confluent's converters that change columns, under their names there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Connect {
+    /// Protobuf: only fields that say `optional` are nullable, and messages, enums, lists.
+    pub optional_for_nullables: bool,
+    /// Protobuf: fields of proto2 that are absent are null, else what the schema says in their place.
+    pub optional_for_proto2: bool,
+    /// Protobuf: only wrappers are nullable, and messages, enums, lists.
+    pub wrapper_for_nullables: bool,
+    /// Protobuf: wrappers are the scalars in them.
+    pub wrapper_for_raw_primitives: bool,
+    /// Protobuf: a message that is absent is there with defaults.
+    pub generate_struct_for_nulls: bool,
+    /// Protobuf: a oneof's column is `<oneof>_<index>`, else `<oneof>`.
+    pub generate_index_for_unions: bool,
+    /// Protobuf: members of oneofs stand in their message.
+    pub flatten_unions: bool,
+    /// Avro, JSON Schema: a union of one type is that type.
+    pub flatten_singleton_unions: bool,
+    /// JSON Schema: properties that are not required are nullable.
+    pub use_optional_for_nonrequired: bool,
+    /// Protobuf, JSON Schema: unions are told to Avro as unions.
+    pub generalized_sum_type_support: bool,
+    /// Names that Avro does not allow are changed.
+    pub scrub_invalid_names: bool,
+    /// Maps whose text keys are nullable are maps, else lists of keys and values.
+    pub allow_optional_map_keys: bool,
+}
+
+impl Default for Connect {
+    fn default() -> Self {
+        Self {
+            optional_for_nullables: false,
+            optional_for_proto2: true,
+            wrapper_for_nullables: false,
+            wrapper_for_raw_primitives: true,
+            generate_struct_for_nulls: false,
+            generate_index_for_unions: true,
+            flatten_unions: false,
+            flatten_singleton_unions: true,
+            use_optional_for_nonrequired: false,
+            generalized_sum_type_support: false,
+            scrub_invalid_names: false,
+            allow_optional_map_keys: false,
         }
     }
 }
@@ -311,6 +385,14 @@ pub enum Recursion {
 pub enum Unions {
     Struct,
     Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Uuids {
+    /// Parquet's UUID where every reader opens it, else text.
+    Exact,
+    /// Text, for whichever reader.
+    Text,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

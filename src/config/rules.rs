@@ -3,7 +3,9 @@
 //! Owns: what single values cannot tell. Does not own: properties that `source` owns; it checks them.
 
 use super::model::*;
+use super::options::{OPTIONS, Opt, Unset};
 use super::values::Values;
+use super::yaml::Kind;
 use super::{CONFLICT, units};
 
 /// One rule: which option it is about, why it is, and what it found, if anything.
@@ -45,6 +47,29 @@ static RULES: &[Rule] = &[
             let value = &config.pipeline.value;
             (value.schema.is_some() && value.format != Format::Json)
                 .then(|| "found, `value.format: json` required beside it".to_owned())
+        },
+    },
+    Rule {
+        path: "dialect",
+        beside: &["value.unsigned", "value.presence", "value.unions", "value.timestamps"],
+        why: "each dialect has settings of its own",
+        found: |config, v| {
+            let (others, dialect) = match config.pipeline.value.dialect {
+                Dialect::Clean => (["connect."].as_slice(), "confluent"),
+                Dialect::Confluent(_) => (
+                    ["value.unsigned", "value.presence", "value.unions", "value.timestamps"]
+                        .as_slice(),
+                    "clean",
+                ),
+            };
+            let found: Vec<&str> = OPTIONS
+                .iter()
+                .filter(|opt| others.iter().any(|path| opt.path.starts_with(path)))
+                .filter(|opt| is_changed(opt, v))
+                .map(|opt| opt.path)
+                .collect();
+            (!found.is_empty())
+                .then(|| format!("`{}` found, `{dialect}` required beside it", found.join("`, `")))
         },
     },
     Rule {
@@ -244,6 +269,12 @@ static RULES: &[Rule] = &[
         },
     },
 ];
+
+/// Whether an option says another word than its default.
+fn is_changed(opt: &Opt, v: &Values<'_>) -> bool {
+    let Some(Kind::Scalar(word)) = v.node(opt.path).map(|node| &node.kind) else { return false };
+    !matches!(opt.default, Unset::Is(default) if default == word)
+}
 
 /// Asks every rule; adds findings and warnings.
 pub(super) fn check(config: &Config, v: &mut Values<'_>) {

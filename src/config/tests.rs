@@ -870,6 +870,39 @@ fn process_reads_secret_files_and_its_memory() {
 }
 
 #[test]
+fn settings_of_one_dialect_are_refused_beside_the_other() {
+    let is = Connect::default();
+    let config =
+        "dialect: confluent\nconnect: { flatten_unions: true, wrapper_for_raw_primitives: false }";
+    let value = parse(&with(config)).unwrap().pipeline.value;
+    assert_eq!(
+        value.dialect,
+        Dialect::Confluent(Connect {
+            flatten_unions: true,
+            wrapper_for_raw_primitives: false,
+            ..is
+        })
+    );
+    assert_eq!(
+        parse(&with("connect: { flatten_unions: false }")).unwrap().pipeline.value.dialect,
+        Dialect::Clean
+    );
+    for (config, named) in [
+        ("connect: { flatten_unions: true }", "connect.flatten_unions"),
+        ("dialect: confluent\nvalue: { unsigned: native }", "value.unsigned"),
+        ("dialect: confluent\nvalue: { timestamps: ns }", "value.timestamps"),
+        (
+            "dialect: confluent\nvalue: { unions: json, presence: nullable }",
+            "value.presence`, `value.unions",
+        ),
+    ] {
+        let found = findings(config);
+        assert!(found.len() == 1 && found[0].contains(&format!("`{named}` found")), "{found:?}");
+    }
+    assert!(findings("dialect: avro")[0].contains("`clean`"), "{:?}", findings("dialect: avro"));
+}
+
+#[test]
 fn table_is_in_order_and_every_default_is_legal() {
     for (i, opt) in options::OPTIONS.iter().enumerate() {
         assert!(

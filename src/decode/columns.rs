@@ -104,18 +104,18 @@ impl Columns {
     }
 
     fn prepare(&mut self, column: &Column) {
-        let nullable = column.is_nullable();
+        let nullable = column.has_nulls();
         match column.slot {
             Slot::None => {}
-            Slot::Bool(i) => self.bools[i as usize] = Booleans::new(nullable),
-            Slot::I32(i) => self.i32s[i as usize] = Numbers::new(nullable),
-            Slot::I64(i) => self.i64s[i as usize] = Numbers::new(nullable),
-            Slot::U32(i) => self.u32s[i as usize] = Numbers::new(nullable),
-            Slot::U64(i) => self.u64s[i as usize] = Numbers::new(nullable),
-            Slot::F32(i) => self.f32s[i as usize] = Numbers::new(nullable),
-            Slot::F64(i) => self.f64s[i as usize] = Numbers::new(nullable),
-            Slot::I128(i) => self.i128s[i as usize] = Numbers::new(nullable),
-            Slot::I256(i) => self.i256s[i as usize] = Numbers::new(nullable),
+            Slot::Bool(i) => self.bools[i as usize] = Booleans::new(nullable, parsed(column)),
+            Slot::I32(i) => self.i32s[i as usize] = Numbers::new(nullable, parsed(column)),
+            Slot::I64(i) => self.i64s[i as usize] = Numbers::new(nullable, parsed(column)),
+            Slot::U32(i) => self.u32s[i as usize] = Numbers::new(nullable, parsed(column)),
+            Slot::U64(i) => self.u64s[i as usize] = Numbers::new(nullable, parsed(column)),
+            Slot::F32(i) => self.f32s[i as usize] = Numbers::new(nullable, parsed(column)),
+            Slot::F64(i) => self.f64s[i as usize] = Numbers::new(nullable, parsed(column)),
+            Slot::I128(i) => self.i128s[i as usize] = Numbers::new(nullable, parsed(column)),
+            Slot::I256(i) => self.i256s[i as usize] = Numbers::new(nullable, parsed(column)),
             Slot::Text(i) => {
                 let default = column.default.as_deref().unwrap_or_default();
                 self.texts[i as usize] = Texts::new(nullable, default);
@@ -181,6 +181,11 @@ impl Columns {
         }
         column.children.iter().for_each(|child| self.cut(child, inner));
     }
+}
+
+/// The default of a column of numbers or booleans, as its text says.
+fn parsed<T: std::str::FromStr + Default>(column: &Column) -> T {
+    column.default.as_deref().and_then(|text| text.parse().ok()).unwrap_or_default()
 }
 
 impl From<Full> for Box<Reject> {

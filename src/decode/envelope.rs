@@ -28,6 +28,7 @@ use serde_json::Value as Json;
 
 use super::readers::{Exact, Readers, UNIT};
 use super::{Options, Plan};
+use crate::config::Dialect;
 use crate::error::{Code, Fault, Kind};
 use crate::registry::{Parsed, Schema as Written};
 
@@ -96,13 +97,17 @@ impl Envelope {
         let DataType::Struct(members) = plan.schema.field(after).data_type() else {
             return Err(refuse(&plan.record_name, "`after` without columns"));
         };
-        let readers = Readers::new(&options.readers);
+        let readers = Readers::of(options);
         let mut notes = Vec::new();
         let (mut fields, mut casts) = (Vec::new(), Vec::new());
         for member in members {
             let named = names.get(member.name()).map(String::as_str).unwrap_or_default();
             let truncate = options.value.truncate_timestamps;
-            let (field, cast) = typed(member, named, &readers, truncate, &mut notes);
+            let (field, cast) = match options.value.dialect {
+                Dialect::Clean => typed(member, named, &readers, truncate, &mut notes),
+                // Connect knows the names of these types, and its sinks do not.
+                Dialect::Confluent(_) => (member.as_ref().clone(), Cast::None),
+            };
             fields.push(Arc::new(field.with_nullable(true)));
             casts.push(cast);
         }

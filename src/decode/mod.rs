@@ -21,7 +21,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
-use crate::config::{self, Format, Unwrap};
+use crate::config::{self, Dialect, Format, Unwrap};
 use crate::error::{Fault, Reject};
 use crate::registry::{JsonSchema, Parsed, Schema};
 use columns::{Columns, Meter, Shape};
@@ -181,10 +181,15 @@ impl Plan {
     }
 
     fn new<P>(compiled: Compiled<P>, options: &Options, wrap: fn(Box<P>) -> Program) -> Self {
+        let schema = compiled.shape.schema().clone();
+        let mut notes = compiled.notes;
+        if options.value.dialect != Dialect::Clean {
+            notes.extend(readers::warnings(schema.fields(), &options.readers));
+        }
         Self {
-            schema: compiled.shape.schema().clone(),
+            schema,
             record_name: compiled.record_name,
-            notes: compiled.notes,
+            notes,
             connect_names: HashMap::new(),
             shape: compiled.shape,
             limits: options.limits,

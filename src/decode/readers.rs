@@ -4,9 +4,13 @@
 //! Source: files tried with Spark 4.0, DuckDB 2.0 and Polars 2.1; for Athena and Trino their
 //! documentation, read carefully.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
-use crate::config::Reader;
+use arrow::datatypes::{DataType, Fields};
+
+use super::Options;
+use crate::config::{Dialect, Reader};
 
 /// Metadata key of a field that holds a time or a duration as a bare integer: `s`, `ms`, `us` or `ns`.
 pub const UNIT: &str = "forebay.unit";
@@ -65,17 +69,25 @@ impl Readers {
         Self(readers.to_vec())
     }
 
+    /// The readers whose columns `options` ask for: nobody's are asked in the columns of another program.
+    pub fn of(options: &Options) -> Self {
+        match options.value.dialect {
+            Dialect::Clean => Self::new(&options.readers),
+            Dialect::Confluent(_) => Self(Vec::new()),
+        }
+    }
+
     /// A note for the operator if some reader refuses `exact`, so that `column` has to become what
     /// [`RULES`](self) says; none if the exact type stays.
     pub fn refuse(&self, exact: Exact, column: &str) -> Option<String> {
         let rule = RULES.iter().find(|rule| rule.exact == exact)?;
-        let names: Vec<&str> = self
-            .0
-            .iter()
-            .filter(|reader| rule.refused_by.contains(reader))
-            .map(|reader| name(*reader))
-            .collect();
+        let names = self.refusing(rule);
         (!names.is_empty()).then(|| format!("{column}: {} for {}", rule.change, names.join(", ")))
+    }
+
+    fn refusing(&self, rule: &Rule) -> Vec<&'static str> {
+        let refusing = self.0.iter().filter(|reader| rule.refused_by.contains(reader));
+        refusing.map(|reader| name(*reader)).collect()
     }
 
     /// Names for the columns of one struct, in order: the second of two that clash gets `_2`, the third
@@ -109,6 +121,60 @@ impl Readers {
         }
         out
     }
+}
+
+/// What the named readers refuse among columns that were made regardless of them, a line each.
+pub fn warnings(fields: &Fields, readers: &[Reader]) -> Vec<String> {
+    let mut notes = Vec::new();
+    warn(fields, "", &Readers::new(readers), 0, &mut notes);
+    notes
+}
+
+fn warn(fields: &Fields, path: &str, readers: &Readers, depth: u32, notes: &mut Vec<String>) {
+    let mut names = HashSet::new();
+    for field in fields {
+        let path = join(path, field.name());
+        let mut refuse = |exact, what: &str| {
+            let rule = RULES.iter().find(|rule| rule.exact == exact);
+            let by = rule.map(|rule| readers.refusing(rule)).unwrap_or_default();
+            if !by.is_empty() {
+                notes.push(format!("{path}: {what}, which {} cannot read", by.join(", ")));
+            }
+        };
+        if !names.insert(field.name().to_lowercase()) {
+            refuse(Exact::CaseTwins, "another name differs only by case");
+        }
+        match field.data_type() {
+            DataType::Time32(_) | DataType::Time64(_) => refuse(Exact::Time, "a time of day"),
+            DataType::Decimal256(..) => {
+                refuse(Exact::WideDecimal, "a decimal of more than 38 digits");
+            }
+            // Plans are bounded, and this is their depth.
+            DataType::Struct(inner) if depth < 512 => warn(inner, &path, readers, depth + 1, notes),
+            DataType::List(inner) | DataType::Map(inner, _) if depth < 512 => {
+                warn(&Fields::from(vec![inner.clone()]), &path, readers, depth + 1, notes);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// A name as Confluent's converters and sink write it where `scrub.invalid.names` is set: as in the query
+/// of a URL, with `_` for what Avro does not allow there, and `x` before a digit.
+pub fn scrubbed(name: &str) -> Cow<'_, str> {
+    let starts_well = !name.starts_with(|first: char| first.is_ascii_digit());
+    if starts_well && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+        return name.into();
+    }
+    let mut out = String::from(if starts_well { "" } else { "x" });
+    for byte in name.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => out.push(char::from(byte)),
+            b'_' | b' ' | b'.' | b'-' | b'*' => out.push('_'),
+            other => out.push_str(&format!("_{other:02X}")),
+        }
+    }
+    out.into()
 }
 
 /// `device` and `os` → `device.os`
@@ -161,6 +227,24 @@ mod tests {
             Readers::new(ALL).refuse(Exact::TimestampNs, "at").as_deref(),
             Some("at: ns → µs for spark, athena, trino")
         );
+    }
+
+    /// Cases of the converter's own test of this.
+    #[test]
+    fn names_are_scrubbed_as_the_converter_does() {
+        for (name, scrubbed_name) in [
+            ("", ""),
+            ("abc_DEF_123", "abc_DEF_123"),
+            ("abc+-.*_", "abc_2B____"),
+            ("abc-def", "abc_def"),
+            ("abc+def", "abc_2Bdef"),
+            ("abc  def", "abc__def"),
+            ("abc.def", "abc_def"),
+            ("0abc.def", "x0abc_def"),
+            ("0abc", "x0abc"),
+        ] {
+            assert_eq!(scrubbed(name), scrubbed_name);
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Paths into columns, and the loops that read them.
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, DictionaryArray, MapArray, PrimitiveArray, RecordBatch,
+    Array, ArrayRef, AsArray, BooleanArray, DictionaryArray, PrimitiveArray, RecordBatch,
     StringArray,
 };
 use arrow::buffer::NullBuffer;
@@ -82,13 +82,7 @@ fn enter<'a>(field: &'a Field, step: &Step) -> Result<(Hop, &'a Field), Missing>
                 Err(Missing::Field(format!("no field `{name}` in `{parent}`; {near}")))
             }
         },
-        (DataType::Map(entries, _), Step::Entry(key)) => {
-            let DataType::Struct(pair) = entries.data_type() else {
-                return Err(Missing::Shape(format!("map `{parent}` without entries")));
-            };
-            let [keys, values] = pair.as_ref() else {
-                return Err(Missing::Shape(format!("map `{parent}` without keys and values")));
-            };
+        (map, Step::Entry(key)) if let Some((keys, values)) = entry_of(map) => {
             let key = map_key(keys.data_type(), key).ok_or_else(|| {
                 Missing::Shape(format!(
                     "map key `{key}` of `{parent}`: its keys are {}, one of that type required",
@@ -108,6 +102,22 @@ fn enter<'a>(field: &'a Field, step: &Step) -> Result<(Hop, &'a Field), Missing>
             "entry `{key}` of `{parent}`: it is {}, a map required",
             type_name(other)
         ))),
+    }
+}
+
+/// Key and value of a map, or of a list of them, which stands for a map in some dialects.
+fn entry_of(data_type: &DataType) -> Option<(&Field, &Field)> {
+    let (entry, is_map) = match data_type {
+        DataType::Map(entry, _) => (entry, true),
+        DataType::List(entry) => (entry, false),
+        _ => return None,
+    };
+    let DataType::Struct(pair) = entry.data_type() else { return None };
+    match pair.as_ref() {
+        [key, value] if is_map || key.name() == "key" && value.name() == "value" => {
+            Some((key, value))
+        }
+        _ => None,
     }
 }
 
@@ -176,9 +186,17 @@ impl Access {
                     View { leaf, nulls, rows: view.rows }
                 }
                 Hop::Entry(key) => {
-                    let map = view.leaf.as_map_opt()?;
-                    let entries = entries(map, key, &view, batch.num_rows())?;
-                    let leaf = map.values().clone();
+                    let (keys, leaf, offsets) = match view.leaf.as_map_opt() {
+                        Some(map) => (map.keys(), map.values().clone(), map.value_offsets()),
+                        None => {
+                            let list = view.leaf.as_list_opt::<i32>()?;
+                            let [keys, values] = list.values().as_struct_opt()?.columns() else {
+                                return None;
+                            };
+                            (keys, values.clone(), list.value_offsets())
+                        }
+                    };
+                    let entries = entries(keys, offsets, key, &view, batch.num_rows())?;
                     View { nulls: leaf.nulls().cloned(), leaf, rows: Some(entries) }
                 }
             };
@@ -188,8 +206,13 @@ impl Access {
 }
 
 /// By row, where the last entry of this key stands.
-fn entries(map: &MapArray, key: &MapKey, view: &View, rows: usize) -> Option<Vec<u32>> {
-    let keys = map.keys();
+fn entries(
+    keys: &ArrayRef,
+    offsets: &[i32],
+    key: &MapKey,
+    view: &View,
+    rows: usize,
+) -> Option<Vec<u32>> {
     let is_key: Box<dyn Fn(usize) -> bool> = match key {
         MapKey::Text(text) => {
             let keys = keys.as_string_opt::<i32>()?;
@@ -201,11 +224,10 @@ fn entries(map: &MapArray, key: &MapKey, view: &View, rows: usize) -> Option<Vec
         }
         MapKey::Integer(wanted) => integer_keys(keys, *wanted)?,
     };
-    let offsets = map.value_offsets();
     let find = |row| {
         let at = view.at(row)?;
         let (start, end) = (*offsets.get(at)? as usize, *offsets.get(at + 1)? as usize);
-        (start..end).rev().find(|i| is_key(*i)).map(|i| i as u32)
+        (start..end).rev().find(|i| keys.is_valid(*i) && is_key(*i)).map(|i| i as u32)
     };
     Some((0..rows).map(|row| find(row).unwrap_or(NONE)).collect())
 }

@@ -146,7 +146,7 @@ fn with_beside(
 ) -> SchemaRef {
     let beside = beside(key, options);
     let names: Vec<&str> = beside.iter().chain(&fields).map(|f| f.name().as_str()).collect();
-    let unique = Readers::new(&options.decode.readers).names("", &names, &mut Vec::new());
+    let unique = Readers::of(&options.decode).names("", &names, &mut Vec::new());
     let nullable = options.decode.value.tombstones == Tombstones::Row;
     let mut all = Vec::with_capacity(names.len());
     for (field, name) in fields.iter().zip(unique.into_iter().skip(beside.len())) {

@@ -207,6 +207,42 @@ fn check_shows_the_columns_beside_the_value() {
 }
 
 #[test]
+fn check_shows_the_columns_of_the_dialect_and_binds_partitions_to_them() {
+    let world = World::new();
+    world.fill("orders", 1, 3);
+    let config =
+        world.config("[orders]", "dialect: confluent\npartition_by: [made]\nsink: { url: out }\n");
+    let ended = check(&world, &config, &["--output", "json", "--sample", "1"]);
+    assert_eq!(ended.code(), Some(0), "{ended:?}");
+    let report = ended.json();
+    let topic = &report["topics"][0];
+    // Connect does not know timestamp-micros.
+    assert_eq!(
+        topic["subjects"][0]["columns"],
+        json!([
+            {"name": "id", "type": "Int64", "nullable": false},
+            {"name": "country", "type": "Utf8", "nullable": true},
+            {"name": "made", "type": "Int64", "nullable": false},
+        ])
+    );
+    assert_eq!(topic["sample"][0]["key"], "orders/made=0");
+    let day = world.config(
+        "[orders]",
+        "dialect: confluent\npartition_by: [\"day(made)\"]\nsink: { url: out }\n",
+    );
+    let ended = check(&world, &day, &["--output", "json"]);
+    assert_ne!(ended.code(), Some(0), "{ended:?}");
+    let settings =
+        world.config("[orders]", "connect: { flatten_unions: true }\nsink: { url: out }\n");
+    let ended = check(&world, &settings, &[]);
+    assert_eq!(ended.code(), Some(2), "{ended:?}");
+    assert!(
+        ended.stdout.contains("`dialect`: `connect.flatten_unions` found, `confluent` required"),
+        "{ended:?}"
+    );
+}
+
+#[test]
 fn check_finds_a_subject_in_another_language_than_the_format_takes() {
     let world = World::new();
     world.fill("orders", 1, 1);

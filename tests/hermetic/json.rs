@@ -66,7 +66,7 @@ fn columns(plan: &Plan) -> Vec<String> {
 }
 
 /// Rows as JSON texts, by arrow-json's writer.
-fn lines(batch: &RecordBatch) -> Vec<String> {
+pub(crate) fn lines(batch: &RecordBatch) -> Vec<String> {
     use arrow::datatypes::{DataType, Field, FieldRef, Schema};
     // The writer knows offsets, not the name of a zone.
     fn zoned(data_type: &DataType) -> DataType {

@@ -11,6 +11,7 @@ mod avro;
 mod by_hand;
 mod check;
 mod cli;
+mod connect;
 mod decode;
 mod file;
 mod fuzz;

@@ -9,7 +9,7 @@ use super::step::{
     WalkedUnion,
 };
 use super::text::is_plain;
-use crate::config::{Recursion, Unions, Unsigned};
+use crate::config::{Connect, Recursion, Unions, Unsigned, Uuids};
 use crate::decode::columns::{Column, Layout, Leaf};
 use crate::decode::readers::{Exact, Readers, UNIT, join};
 use crate::decode::{Options, codes as shared};
@@ -28,6 +28,8 @@ type Made = (Option<Column>, Step);
 pub(super) struct Compiler<'a> {
     shapes: &'a Shapes,
     options: &'a Options,
+    /// Settings of Confluent's converter, if its columns are asked for.
+    connect: Option<Connect>,
     readers: Readers,
     pub(super) layout: Layout,
     pub(super) notes: Vec<String>,
@@ -44,7 +46,8 @@ impl<'a> Compiler<'a> {
         Self {
             shapes,
             options,
-            readers: Readers::new(&options.readers),
+            connect: options.value.dialect.connect(),
+            readers: Readers::of(options),
             layout: Layout::default(),
             notes: shapes.notes.clone(),
             record_name: shapes.name(shapes.root).unwrap_or(base_name(root)).to_owned(),
@@ -196,6 +199,11 @@ impl<'a> Compiler<'a> {
         items: ShapeId,
         nullable: bool,
     ) -> Result<Made, Fault> {
+        if self.connect.is_some()
+            && let Some(entry) = self.shapes.text_entry(items)
+        {
+            return self.entries(path, name, id, entry, nullable);
+        }
         let (element, item) = self.made(&format!("{path}[]"), "element", items, false)?;
         let Some(element) = element else { return Ok(self.skip(id)) };
         let width = element.width();
@@ -204,6 +212,28 @@ impl<'a> Compiler<'a> {
         let list = column.slot().index();
         let step = Step::Array(Box::new(Items { list, key: 0, width, may_be_empty, item }));
         Ok((Some(column), step))
+    }
+
+    /// An array of a map's entries as the map.
+    fn entries(
+        &mut self,
+        path: &str,
+        name: &str,
+        id: ShapeId,
+        fields: &[(String, ShapeId)],
+        nullable: bool,
+    ) -> Result<Made, Fault> {
+        self.depth += 1;
+        let made = self.fields(&format!("{path}[]"), fields);
+        self.depth -= 1;
+        let (columns, record) = made?;
+        let Ok([key, value]) = <[Column; 2]>::try_from(columns) else { return Ok(self.skip(id)) };
+        let width = key.width().saturating_add(value.width());
+        let column = self.layout.map(name, nullable, key, value);
+        let list = column.slot().index();
+        let item = Step::Record(Box::new(record));
+        let items = Items { list, key: 0, width, may_be_empty: false, item };
+        Ok((Some(column), Step::Array(Box::new(items))))
     }
 
     fn map(
@@ -246,6 +276,9 @@ impl<'a> Compiler<'a> {
                 let (column, step) = self.made(path, name, some, true)?;
                 Ok((column, Step::Optional { null, some: Box::new(step) }))
             }
+            ([_], None) if self.connect.is_some_and(|c| !c.flatten_singleton_unions) => {
+                self.branches(path, name, id, branches, null, nullable)
+            }
             ([(_, only)], None) => {
                 let (column, step) = self.made(path, name, *only, nullable)?;
                 Ok((column, Step::Single(Box::new(step))))
@@ -275,7 +308,10 @@ impl<'a> Compiler<'a> {
             return Ok((Some(column), Step::UnionJson(Box::new(union))));
         }
         let names: Vec<&str> = branches.iter().map(|(name, _)| name.as_str()).collect();
-        let unique = self.readers.names(path, &names, &mut self.notes);
+        let unique = match self.connect {
+            None => self.readers.names(path, &names, &mut self.notes),
+            Some(_) => members(branches.len(), null),
+        };
         let mut columns = Vec::with_capacity(branches.len());
         let mut steps = Vec::with_capacity(branches.len());
         for (index, ((_, branch), name)) in branches.iter().zip(&unique).enumerate() {
@@ -306,6 +342,10 @@ impl<'a> Compiler<'a> {
         let refused = note.is_some();
         self.notes.extend(note);
         refused
+    }
+
+    fn uuid_is_text(&mut self, path: &str) -> bool {
+        self.options.value.uuids == Uuids::Text || self.refused(Exact::Uuid, path)
     }
 
     fn decimal(
@@ -360,7 +400,7 @@ impl<'a> Compiler<'a> {
             Shape::Enum(symbols) => return self.symbols(name, symbols, nullable),
             Shape::Fixed(size) => return self.fixed(path, name, *size, nullable),
             Shape::Date => (Leaf::Date32, Step::I32),
-            Shape::Uuid { fixed } => match (self.refused(Exact::Uuid, path), fixed) {
+            Shape::Uuid { fixed } => match (self.uuid_is_text(path), fixed) {
                 (true, false) => (Leaf::Utf8, Step::Text),
                 (true, true) => (Leaf::Utf8, Step::UuidText),
                 (false, false) => (Leaf::Uuid, Step::UuidParse),
@@ -423,4 +463,10 @@ impl<'a> Compiler<'a> {
         let step = if coarse { Step::Coarse { slot, truncate } } else { Step::I64(slot) };
         (Some(column), step)
     }
+}
+
+/// Names of a union's branches as Parquet's Avro writer numbers them, null left out.
+fn members(branches: usize, null: Option<u32>) -> Vec<String> {
+    let null = null.map_or(branches, |null| null as usize);
+    (0..branches).map(|at| format!("member{}", if at > null { at - 1 } else { at })).collect()
 }

@@ -26,6 +26,7 @@ mod shape;
 mod step;
 mod text;
 
+use crate::config::Dialect;
 use crate::decode::columns::{Columns, Meter};
 use crate::decode::{Compiled, Options};
 use crate::error::{Fault, Reject};
@@ -55,7 +56,10 @@ pub struct Program {
 /// Errors: [`codes::SCHEMA`]; [`crate::decode::codes::NO_COLUMNS`], [`crate::decode::codes::TOO_WIDE`]
 /// and [`crate::decode::codes::DEPTH`] for a schema beyond the bounds.
 pub fn compile(schema: &AvroSchema, options: &Options) -> Result<Compiled<Program>, Fault> {
-    let shapes = Shapes::new(&schema.schema).map_err(|fault| *fault)?;
+    let mut shapes = Shapes::new(&schema.schema).map_err(|fault| *fault)?;
+    if options.value.dialect != Dialect::Clean {
+        shapes.forget_unknown_to_connect();
+    }
     let mut compiler = Compiler::new(&shapes, options);
     let (columns, root) = compiler.root()?;
     let Compiler { layout, mut notes, record_name, .. } = compiler;
@@ -80,7 +84,12 @@ pub fn compile_onto(
     }
     let shapes = Shapes::new(&writer.schema).map_err(|fault| *fault)?;
     let (target, declared) = Shapes::with_declared(&target.schema).map_err(|fault| *fault)?;
-    let mut compiler = Compiler::new(&target, options);
+    // What a value means decides how it is read, whatever its column knows of that.
+    let mut laid_out = target.clone();
+    if options.value.dialect != Dialect::Clean {
+        laid_out.forget_unknown_to_connect();
+    }
+    let mut compiler = Compiler::new(&laid_out, options);
     let (columns, own) = compiler.root()?;
     let Compiler { layout, mut notes, record_name, .. } = compiler;
     let shape = layout.finish(&record_name, columns)?;

@@ -14,6 +14,9 @@ use crate::error::Fault;
 /// Place of a shape in its [`Shapes`].
 pub(super) type ShapeId = usize;
 
+/// Name of Connect's records for entries of maps.
+const MAP_ENTRY: &str = "io.confluent.connect.avro.MapEntry";
+
 /// What one type of the schema looks like on the wire, and what it means.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Shape {
@@ -57,13 +60,15 @@ pub(super) enum Shape {
 }
 
 /// The shapes of one schema.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Shapes {
     all: Vec<Shape>,
     /// Full names of records, enums and fixeds, where they have one.
     names: Vec<Option<String>>,
     /// Whether a value may take no byte at all.
     empty: Vec<bool>,
+    /// Records of a key and a value, which Connect writes for maps that Avro has no type for.
+    entries: Vec<ShapeId>,
     pub(super) root: ShapeId,
     /// What the schema says in a place where it means nothing, one line each.
     pub(super) notes: Vec<String>,
@@ -108,8 +113,33 @@ impl Shapes {
         builder.collect(schema);
         let root = builder.shape(schema)?;
         let empty = empty_shapes(&builder.all);
-        let Builder { all, names, notes, declared, .. } = builder;
-        Ok((Self { all, names, empty, root, notes }, declared))
+        let Builder { all, names, notes, declared, entries, .. } = builder;
+        Ok((Self { all, names, empty, entries, root, notes }, declared))
+    }
+
+    /// Leaves of the logical types those that Connect knows, and makes the others what they annotate.
+    pub(super) fn forget_unknown_to_connect(&mut self) {
+        for shape in &mut self.all {
+            match shape {
+                Shape::Timestamp { unit: TimeUnit::Millisecond, utc: true } => {}
+                Shape::Timestamp { .. } | Shape::TimeMicros => *shape = Shape::Long,
+                Shape::Uuid { fixed: true } => *shape = Shape::Fixed(16),
+                Shape::Uuid { fixed: false } => *shape = Shape::String,
+                Shape::Duration => *shape = Shape::Fixed(12),
+                _ => {}
+            }
+        }
+    }
+
+    /// The value of a map's entry whose key is text, if this is one.
+    pub(super) fn text_entry(&self, id: ShapeId) -> Option<&[(String, ShapeId)]> {
+        let Shape::Record { fields } = &self.all[id] else { return None };
+        match fields.as_slice() {
+            [(key, text), (value, _)] if key == "key" && value == "value" => {
+                (self.entries.contains(&id) && self.all[*text] == Shape::String).then_some(fields)
+            }
+            _ => None,
+        }
     }
 
     /// Full name of a named type.
@@ -138,6 +168,7 @@ struct Builder<'s> {
     done: HashMap<String, ShapeId>,
     notes: Vec<String>,
     declared: Declared,
+    entries: Vec<ShapeId>,
 }
 
 impl<'s> Builder<'s> {
@@ -224,6 +255,12 @@ impl<'s> Builder<'s> {
             Schema::Record(record) => {
                 // The id exists before its fields, so that a field may refer back to it.
                 let id = self.push(Shape::Null, Some(&record.name));
+                let internal = record.attributes.get("connect.internal.type");
+                if record.name.fullname(None) == MAP_ENTRY
+                    || internal.is_some_and(|name| name == "MapEntry")
+                {
+                    self.entries.push(id);
+                }
                 let mut fields = Vec::with_capacity(record.fields.len());
                 for field in &record.fields {
                     if let Some(logical) = field.custom_attributes.get("logicalType") {

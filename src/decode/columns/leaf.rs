@@ -18,11 +18,13 @@ pub struct Numbers<T> {
     values: Vec<T>,
     valid: Bits,
     nullable: bool,
+    /// What a row of a column without nulls has when nothing was written.
+    default: T,
 }
 
 impl<T: ArrowNativeType + Default> Numbers<T> {
-    pub(super) fn new(nullable: bool) -> Self {
-        Self { values: Vec::new(), valid: Bits::default(), nullable }
+    pub(super) fn new(nullable: bool, default: T) -> Self {
+        Self { values: Vec::new(), valid: Bits::default(), nullable, default }
     }
 
     /// Writes the value of `row`, in place of one the row already has.
@@ -44,7 +46,7 @@ impl<T: ArrowNativeType + Default> Numbers<T> {
 
     #[inline(never)]
     fn align(&mut self, rows: usize) {
-        self.values.resize(rows, T::default());
+        self.values.resize(rows, self.default);
         if self.nullable {
             self.valid.align(rows);
         }
@@ -70,11 +72,13 @@ pub struct Booleans {
     values: Bits,
     valid: Bits,
     nullable: bool,
+    /// What a row of a column without nulls has when nothing was written.
+    default: bool,
 }
 
 impl Booleans {
-    pub(super) fn new(nullable: bool) -> Self {
-        Self { nullable, ..Self::default() }
+    pub(super) fn new(nullable: bool, default: bool) -> Self {
+        Self { nullable, default, ..Self::default() }
     }
 
     /// Writes the value of `row`, in place of one the row already has.
@@ -96,6 +100,9 @@ impl Booleans {
 
     #[inline(never)]
     fn align(&mut self, rows: usize) {
+        if self.default {
+            (self.values.len()..rows).for_each(|_| self.values.push(true));
+        }
         self.values.align(rows);
         if self.nullable {
             self.valid.align(rows);

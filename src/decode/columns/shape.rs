@@ -89,6 +89,10 @@ pub struct Column {
     pub(super) slot: Slot,
     pub(super) width: u32,
     pub(super) default: Option<Box<str>>,
+    /// Nullable by its field, and never null where its parent is there.
+    pub(super) filled: bool,
+    /// A list of keys and values that are a map's.
+    pub(super) pairs: bool,
     /// Members of a group, the element of a list, key and value of a map.
     pub(super) children: Vec<Column>,
 }
@@ -141,8 +145,21 @@ impl Column {
         self
     }
 
-    /// The same text column, with what its rows have when nothing is written (columns without nulls
-    /// only). Without this, rows left out are empty.
+    /// The same column, whose rows have the default of their type when nothing is written, although its
+    /// field is nullable.
+    #[must_use]
+    pub fn filled(mut self) -> Self {
+        self.filled = true;
+        self
+    }
+
+    /// Whether rows left out are null.
+    pub(super) fn has_nulls(&self) -> bool {
+        self.is_nullable() && !self.filled
+    }
+
+    /// The same column, with what its rows have when nothing is written, as text (columns without nulls
+    /// only, of text, numbers or booleans). Without this, rows left out are empty, zero or false.
     #[must_use]
     pub fn with_default(mut self, text: &str) -> Self {
         self.default = Some(text.into());
@@ -235,6 +252,8 @@ impl Layout {
             slot,
             width: bytes + u32::from(nullable),
             default: None,
+            filled: false,
+            pairs: false,
             children: Vec::new(),
         };
         match leaf {
@@ -255,6 +274,8 @@ impl Layout {
             slot: Slot::Group(next(&mut self.counts.groups)),
             width: inner.saturating_add(u32::from(nullable)),
             default: None,
+            filled: false,
+            pairs: false,
             children: members,
         }
     }
@@ -268,6 +289,8 @@ impl Layout {
             slot: Slot::List(next(&mut self.counts.lists)),
             width: 4 + u32::from(nullable),
             default: None,
+            filled: false,
+            pairs: false,
             children: vec![element],
         }
     }
@@ -285,8 +308,21 @@ impl Layout {
             slot: Slot::List(next(&mut self.counts.lists)),
             width: 4 + u32::from(nullable),
             default: None,
+            filled: false,
+            pairs: false,
             children: vec![key, value],
         }
+    }
+
+    /// A map as a list of structs of `key` and `value`, for maps whose key Parquet's own maps cannot have. Of
+    /// entries with equal keys the last stays; keys must never be null.
+    pub fn pairs(&mut self, name: &str, nullable: bool, key: Column, value: Column) -> Column {
+        debug_assert!(!key.has_nulls());
+        let members = vec![key.named("key"), value.named("value")];
+        let entry = self.group("element", false, members);
+        let mut list = self.list(name, nullable, entry);
+        list.pairs = true;
+        list
     }
 
     /// The shape of a plan with these top-level columns; at least one.

@@ -4,7 +4,7 @@ use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, BinaryArray, BooleanArray, FixedSizeBinaryArray, ListArray, MapArray,
+    Array, ArrayRef, AsArray, BinaryArray, BooleanArray, FixedSizeBinaryArray, ListArray, MapArray,
     NullArray, PrimitiveArray, RecordBatch, StringArray, StructArray, UInt32Array,
 };
 use arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
@@ -103,8 +103,12 @@ impl Columns {
                 let mut children: Vec<ArrayRef> =
                     column.children.iter().map(|c| self.take(c, items)).collect();
                 match (data_type, children.pop()) {
-                    (DataType::List(element), Some(values)) => {
-                        Arc::new(ListArray::new(element.clone(), offsets, values, nulls))
+                    (DataType::List(element), Some(entries)) => {
+                        let (offsets, entries) = match column.pairs {
+                            true => pairs(offsets, entries),
+                            false => (offsets, entries),
+                        };
+                        Arc::new(ListArray::new(element.clone(), offsets, entries, nulls))
                     }
                     (DataType::Map(entries, _), Some(values)) => {
                         let keys = children.swap_remove(0);
@@ -153,6 +157,14 @@ fn map(
     let (offsets, columns) = last_of_equal_keys(offsets, keys, values);
     let pairs = StructArray::new(fields.clone(), columns, None);
     Arc::new(MapArray::new(entries.clone(), offsets, pairs, nulls, false))
+}
+
+/// The entries of a map that is a list of structs.
+fn pairs(offsets: OffsetBuffer<i32>, entries: ArrayRef) -> (OffsetBuffer<i32>, ArrayRef) {
+    let entry = entries.as_struct();
+    let [keys, values] = entry.columns() else { unreachable!("an entry has a key and a value") };
+    let (offsets, columns) = last_of_equal_keys(offsets, keys.clone(), values.clone());
+    (offsets, Arc::new(StructArray::new(entry.fields().clone(), columns, None)))
 }
 
 /// Keeps of the entries with equal keys, in each row, the last. Done by batch, because a row cannot
@@ -260,7 +272,6 @@ impl<'a> Keys<'a> {
 
 /// The values of a number array as they lie in memory; every key type that is neither text nor Boolean.
 fn number_bytes(array: &ArrayRef) -> &[u8] {
-    use arrow::array::AsArray;
     match array.data_type() {
         DataType::Int32 => array.as_primitive::<Int32Type>().values().inner().as_slice(),
         DataType::Int64 => array.as_primitive::<Int64Type>().values().inner().as_slice(),

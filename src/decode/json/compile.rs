@@ -1,5 +1,7 @@
 //! Shapes → columns, and the steps that fill them. Slow and fallible; runs once per schema.
 
+use std::borrow::Cow;
+
 use arrow::datatypes::TimeUnit;
 
 use super::shape::{Field, Kind, Shape, Struct, Symbols};
@@ -7,9 +9,9 @@ use super::step::{
     Branch, Decimal, DecimalInto, Extra, Items, Large, Member, Members, Node, ObjectInto, Pairs,
     Slot, Step, TAKES_BOOL, TAKES_LIST, TAKES_NUMBER, TAKES_OBJECT, TAKES_TEXT, Table, Union,
 };
-use crate::config::{self, Presence, Recursion, Unions, Unsigned};
+use crate::config::{self, Connect, Presence, Recursion, Unions, Unsigned, Uuids};
 use crate::decode::columns::{Column, Layout, Leaf};
-use crate::decode::readers::{DEFAULT, Exact, Readers, UNIT, join};
+use crate::decode::readers::{DEFAULT, Exact, Readers, UNIT, join, scrubbed};
 use crate::decode::{Options, codes as shared};
 use crate::error::Fault;
 
@@ -19,12 +21,16 @@ const VALUE: &str = "value";
 const EXTRA: &str = "_extra";
 /// Digits of a decimal whose precision nobody says.
 const PRECISION: u32 = 38;
+/// The same as Confluent's converters have it.
+const CONNECT_PRECISION: u32 = 64;
 
 /// A column, unless the type is dropped, and how to read it.
 type Made = (Option<Column>, Step);
 
 pub(super) struct Compiler<'a> {
     options: &'a Options,
+    /// Settings of Confluent's converter, if its columns are asked for.
+    connect: Option<Connect>,
     readers: Readers,
     record_name: &'a str,
     pub(super) layout: Layout,
@@ -41,7 +47,8 @@ impl<'a> Compiler<'a> {
     pub(super) fn new(options: &'a Options, record_name: &'a str, notes: Vec<String>) -> Self {
         Self {
             options,
-            readers: Readers::new(&options.readers),
+            connect: options.value.dialect.connect(),
+            readers: Readers::of(options),
             record_name,
             layout: Layout::default(),
             notes,
@@ -62,6 +69,14 @@ impl<'a> Compiler<'a> {
         }
         let (column, node) = self.made(VALUE, VALUE, shape, false)?;
         Ok((column.into_iter().collect(), node))
+    }
+
+    /// A member's name as its column has it.
+    fn named<'n>(&self, name: &'n str) -> Cow<'n, str> {
+        match self.connect {
+            Some(connect) if connect.scrub_invalid_names => scrubbed(name),
+            _ => name.into(),
+        }
     }
 
     fn lenient(&self) -> bool {
@@ -194,8 +209,9 @@ impl<'a> Compiler<'a> {
         into: ObjectInto,
     ) -> Result<(Vec<Column>, Table), Fault> {
         let keep = s.open && self.options.value.extra == config::Extra::Keep;
-        let mut names: Vec<&str> = s.fields.iter().map(|field| field.name.as_str()).collect();
-        names.extend(keep.then_some(EXTRA));
+        let names = s.fields.iter().map(|field| self.named(&field.name));
+        let names: Vec<_> = names.chain(keep.then_some(Cow::Borrowed(EXTRA))).collect();
+        let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
         let unique = self.readers.names(path, &names, &mut self.notes);
         let mut columns = Vec::with_capacity(names.len());
         let mut slots = Vec::with_capacity(s.fields.len());
@@ -237,7 +253,10 @@ impl<'a> Compiler<'a> {
         name: &str,
         field: &Field,
     ) -> Result<(Option<Column>, Slot), Fault> {
-        let absent = !field.required && field.filled.is_none();
+        // Confluent's converter does not ask whether a property must be there.
+        let lenient = self.connect.is_none_or(|connect| connect.use_optional_for_nonrequired);
+        let absent =
+            !field.required && lenient && (field.filled.is_none() || self.connect.is_some());
         let (column, node) = self.made(path, name, &field.shape, absent)?;
         let column = match &field.said {
             Some(default) => column.map(|column| column.with(DEFAULT, default)),
@@ -248,7 +267,10 @@ impl<'a> Compiler<'a> {
             key: format!("{quoted}:").into_bytes().into(),
             name: field.name.as_str().into(),
             // A missing value is null where the column takes nulls.
-            required: field.required && !node.nullable && column.is_some(),
+            required: (field.required || !lenient)
+                && field.filled.is_none()
+                && !node.nullable
+                && column.is_some(),
             filled: field.filled.as_deref().map(Into::into),
             node,
             column: column.clone(),
@@ -264,6 +286,9 @@ impl<'a> Compiler<'a> {
         objects: bool,
         nullable: bool,
     ) -> Result<Made, Fault> {
+        if let Some(connect) = self.connect {
+            return self.connect_pairs(connect, path, name, [key, value], objects, nullable);
+        }
         if key.nullable || !matches!(key.kind, Kind::Int { .. } | Kind::Text(_) | Kind::Bool) {
             self.notes.push(format!("{path}: map with keys of that type → JSON text"));
             return Ok(self.json(name, Leaf::Json, nullable));
@@ -287,6 +312,50 @@ impl<'a> Compiler<'a> {
         Ok((Some(column), step))
     }
 
+    /// A map as Confluent's sink has it: a map if its keys are text, else a list of keys and values.
+    fn connect_pairs(
+        &mut self,
+        connect: Connect,
+        path: &str,
+        name: &str,
+        [key, value]: [&Shape; 2],
+        objects: bool,
+        nullable: bool,
+    ) -> Result<Made, Fault> {
+        let text = matches!(key.kind, Kind::Text(_));
+        let is_map = text && (!key.nullable || connect.allow_optional_map_keys);
+        let scalar = text || matches!(key.kind, Kind::Int { .. } | Kind::Bool);
+        let levels = self.levels().saturating_sub(2);
+        let ((key_column, key_node), (value_column, value_node)) = self.inside(path, |c| {
+            c.inside(path, |c| {
+                let path = format!("{path}[]");
+                let absent = key.nullable && !is_map;
+                let (column, step) = c.column(&path, "key", &key.kind, absent)?;
+                let key = (column, Node { step, nullable: absent });
+                Ok((key, c.made(&path, "value", value, false)?))
+            })
+        })?;
+        let (Some(key_column), Some(value_column)) = (key_column, value_column) else {
+            return Ok(self.skip());
+        };
+        let width = key_column.width().saturating_add(value_column.width());
+        let columns = [key_column.clone(), value_column.clone()];
+        let column = if is_map {
+            self.layout.map(name, nullable, key_column, value_column)
+        } else if scalar && !key.nullable {
+            self.layout.pairs(name, nullable, key_column, value_column)
+        } else {
+            // Keys that are null or of several columns are not compared.
+            let members = vec![key_column.named("key"), value_column.named("value")];
+            let entry = self.layout.group("element", false, members);
+            self.layout.list(name, nullable, entry)
+        };
+        let list = column.slot().index();
+        let parts = [key_node, value_node];
+        let step = Step::Pairs(Box::new(Pairs { list, width, objects, parts, columns, levels }));
+        Ok((Some(column), step))
+    }
+
     /// A struct of which one member is there.
     fn union(
         &mut self,
@@ -295,10 +364,21 @@ impl<'a> Compiler<'a> {
         branches: &[Shape],
         nullable: bool,
     ) -> Result<Made, Fault> {
-        let names: Vec<&str> = branches
-            .iter()
-            .map(|branch| branch.name.as_deref().unwrap_or_else(|| branch.kind.name()))
+        let names: Vec<Cow<'_, str>> = (0..)
+            .zip(branches)
+            .map(|(index, branch): (usize, _)| match self.connect {
+                None => branch.name.as_deref().unwrap_or_else(|| branch.kind.name()).into(),
+                // The sink takes these for unions of Avro's, whose members have no names.
+                Some(connect) if connect.generalized_sum_type_support => {
+                    format!("member{index}").into()
+                }
+                Some(_) => {
+                    let name = format!("io.confluent.connect.json.OneOf.field.{index}");
+                    self.named(&name).into_owned().into()
+                }
+            })
             .collect();
+        let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
         let unique = self.readers.names(path, &names, &mut self.notes);
         let mut columns = Vec::with_capacity(branches.len());
         let mut steps = Vec::with_capacity(branches.len());
@@ -340,6 +420,7 @@ impl<'a> Compiler<'a> {
             Kind::Float32 => (Leaf::F32, Step::F32),
             Kind::Float64 => (Leaf::F64, Step::F64),
             Kind::Text(_) => (Leaf::Utf8, Step::Text),
+            Kind::Written => (Leaf::Utf8, Step::Written),
             Kind::Bytes => (Leaf::Binary, Step::Bytes),
             Kind::Date => (Leaf::Date32, Step::Date),
             Kind::Days => (Leaf::Date32, |slot| Step::I32 { slot, bits: 32 }),
@@ -359,6 +440,7 @@ impl<'a> Compiler<'a> {
             Kind::Millis => {
                 (Leaf::Time(TimeUnit::Millisecond), |slot| Step::Millis { slot, wide: false })
             }
+            Kind::Uuid if self.options.value.uuids == Uuids::Text => (Leaf::Utf8, Step::Text),
             Kind::Uuid if self.refused(Exact::Uuid, path) => (Leaf::Utf8, Step::Text),
             Kind::Uuid => (Leaf::Uuid, Step::Uuid),
             Kind::Decimal { precision, scale } => {
@@ -396,7 +478,8 @@ impl<'a> Compiler<'a> {
     ) -> Made {
         // Parquet has no scale below zero.
         let places = scale.max(0) as u32;
-        let digits = if precision == 0 { PRECISION } else { precision };
+        let unsaid = if self.connect.is_some() { CONNECT_PRECISION } else { PRECISION };
+        let digits = if precision == 0 { unsaid } else { precision };
         let digits = digits.max(places).saturating_add(scale.min(0).unsigned_abs());
         let (leaf, into) = match digits {
             0..=38 => (Leaf::Decimal128(digits as u8, places as i8), DecimalInto::I128),
@@ -427,6 +510,7 @@ fn branch(shape: &Shape, name: &str, node: Node) -> Branch {
         Kind::Time | Kind::DateTime | Kind::Uuid => TAKES_TEXT,
         Kind::List(_) | Kind::Pairs { .. } => TAKES_LIST,
         Kind::Map(_) | Kind::Struct(_) => TAKES_OBJECT,
+        Kind::Written => TAKES_BOOL | TAKES_NUMBER | TAKES_TEXT,
         Kind::Any | Kind::Recursive | Kind::Union(_) => u8::MAX,
     };
     let members = match &shape.kind {

@@ -60,7 +60,8 @@ pub struct Program {
 /// [`shared::DEPTH`] for a schema beyond the bounds.
 pub fn compile(schema: &JsonSchema, options: &Options) -> Result<Compiled<Program>, Fault> {
     let documents = refs::documents(schema)?;
-    let mut reader = schema::Reader::new(References::new(&documents, schema));
+    let mut reader =
+        schema::Reader::new(References::new(&documents, schema), options.value.dialect.connect());
     let shape = reader.root()?;
     let name = reader.name();
     of_shape(&shape, name, reader.notes, options)

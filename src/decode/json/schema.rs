@@ -8,6 +8,7 @@
 //! look like, and is left to producers.
 
 mod combine;
+mod connect;
 
 use arrow::datatypes::TimeUnit;
 
@@ -16,6 +17,7 @@ use super::number;
 use super::refs::{Place, References, says_something};
 use super::shape::{Field, Kind, Shape, Struct, Symbols};
 use super::tree::{Object, Tree};
+use crate::config::Connect;
 use crate::decode::codes as shared;
 use crate::decode::columns::COLUMNS_MAX;
 use crate::decode::readers::join;
@@ -31,6 +33,8 @@ pub(super) const CONNECT_DATA: &str = "org.apache.kafka.connect.data.";
 
 pub(super) struct Reader<'d> {
     references: References<'d>,
+    /// Settings of Confluent's converter, if its columns are asked for.
+    connect: Option<Connect>,
     /// Schemas that enclose the one at hand.
     open: Vec<*const Tree>,
     read: usize,
@@ -41,8 +45,8 @@ pub(super) struct Reader<'d> {
 type Read<T> = Result<T, Fault>;
 
 impl<'d> Reader<'d> {
-    pub(super) fn new(references: References<'d>) -> Self {
-        Self { references, open: Vec::new(), read: 0, notes: Vec::new() }
+    pub(super) fn new(references: References<'d>, connect: Option<Connect>) -> Self {
+        Self { references, connect, open: Vec::new(), read: 0, notes: Vec::new() }
     }
 
     pub(super) fn root(&mut self) -> Read<Shape> {
@@ -149,13 +153,28 @@ impl<'d> Reader<'d> {
             (None, None) => None,
         };
         if types.is_empty() {
+            let of_values = match self.connect {
+                None => of_values,
+                Some(_) => connect::of_values,
+            };
             return Ok(values.map_or(Kind::Any.into(), |values| of_values(&values)));
         }
         let mut shapes = Vec::with_capacity(types.len());
         for name in types {
             shapes.push(Shape::from(self.by_type(place, object, name, values.as_deref(), path)?));
         }
-        Ok(union(shapes))
+        match shapes.len() {
+            1 => Ok(shapes.swap_remove(0)),
+            _ => Ok(self.union(shapes)),
+        }
+    }
+
+    /// One shape for values of any of these.
+    fn union(&self, shapes: Vec<Shape>) -> Shape {
+        match self.connect {
+            None => union(shapes),
+            Some(connect) => connect::union(shapes, connect),
+        }
     }
 
     /// The type that keywords without `type` are about.
@@ -192,9 +211,11 @@ impl<'d> Reader<'d> {
             ("integer" | "number", _, "int64") => Kind::I64,
             ("integer" | "number", _, "float32") => Kind::Float32,
             ("integer" | "number", _, "float64") => Kind::Float64,
+            ("integer", ..) if self.connect.is_some() => Kind::I64,
             ("integer", ..) => integer(object),
             ("number", ..) => Kind::Float64,
             ("string", _, "bytes") => Kind::Bytes,
+            ("string", ..) if self.connect.is_some() => connect::string(values),
             ("string", ..) => string(object, values),
             ("array", ..) => self.array(place, object, hint == "map", path)?,
             ("object", ..) => self.members(place, object, hint == "map", path)?,
@@ -225,7 +246,7 @@ impl<'d> Reader<'d> {
             };
             if let (Some(key), Some(mut value)) = (part("key"), part("value")) {
                 let required = entry.fields.iter().any(|f| f.name == "value" && f.required);
-                value.nullable |= !required;
+                value.nullable |= !required && self.connect.is_none();
                 return Ok(Kind::Pairs { key, value, objects: true });
             }
         }
@@ -280,10 +301,12 @@ impl<'d> Reader<'d> {
             let shape = self.shape(place.inner(tree), &join(path, name))?;
             let own = tree.object();
             let index = own.and_then(|o| o.get("connect.index")).and_then(whole);
-            let said = own.and_then(|o| o.get("default")).map(written);
+            let said = own.and_then(|o| o.get("default"));
+            let filled = said.filter(|d| self.connect.is_some() && **d != Tree::Null).map(written);
+            let said = said.map(written);
             let required = required.iter().any(|r| r == name);
             let name = name.to_owned();
-            fields.push(Field { name, shape, required, filled: None, said, index });
+            fields.push(Field { name, shape, required, filled, said, index });
         }
         if fields.iter().any(|field| field.index.is_some()) {
             fields.sort_by_key(|field| field.index.unwrap_or(i64::MAX));
@@ -327,12 +350,8 @@ fn of_values(values: &[&Tree]) -> Shape {
 }
 
 fn string(object: &Object, values: Option<&[&Tree]>) -> Kind {
-    if let Some(values) = values {
-        let symbols = values.iter().filter_map(|value| match value {
-            Tree::Text(text) => Some(text.clone()),
-            _ => None,
-        });
-        return Kind::Text(Symbols(Some(symbols.collect())));
+    if values.is_some() {
+        return connect::string(values);
     }
     match (object.text("format"), object.text("contentEncoding")) {
         (_, Some("base64")) => Kind::Bytes,

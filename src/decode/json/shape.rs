@@ -30,6 +30,8 @@ pub(super) enum Kind {
     Float32,
     Float64,
     Text(Symbols),
+    /// Texts as they are, numbers and booleans as they are written.
+    Written,
     /// Base64.
     Bytes,
     /// `2026-01-31`
@@ -118,7 +120,7 @@ impl Kind {
             Kind::Bool => "boolean",
             Kind::Int { .. } | Kind::Days | Kind::Millis | Kind::Instant(_) => "integer",
             Kind::Float32 | Kind::Float64 | Kind::Decimal { .. } => "number",
-            Kind::Text(_) | Kind::Bytes => "string",
+            Kind::Text(_) | Kind::Written | Kind::Bytes => "string",
             Kind::Date => "date",
             Kind::Time => "time",
             Kind::DateTime => "date_time",

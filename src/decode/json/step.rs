@@ -30,6 +30,8 @@ pub(super) enum Step {
     F32(u32),
     F64(u32),
     Text(u32),
+    /// Text, or a number or boolean as it is written.
+    Written(u32),
     /// Base64.
     Bytes(u32),
     Date(u32),

@@ -1,5 +1,6 @@
 //! Descriptors → tables and columns. Slow and fallible, once per schema.
 
+mod connect;
 mod known;
 
 use std::collections::{BTreeSet, HashMap};
@@ -12,7 +13,9 @@ pub use known::is_wrapper;
 use super::json;
 use super::plan::{DecimalType, EnumNames, Kept, Kind, NONE, Op, Program, Table};
 use super::source::{Source, enum_default, enum_names};
-use crate::config::{Enums, FieldIds, Presence, Recursion, TimestampUnit, UnknownFields, Unsigned};
+use crate::config::{
+    Connect, Enums, FieldIds, Presence, Recursion, TimestampUnit, UnknownFields, Unsigned,
+};
 use crate::decode::codes;
 use crate::decode::columns::{COLUMNS_MAX, Column, Layout, Leaf, Slot};
 use crate::decode::readers::{DEFAULT, FIELD_NUMBER, Readers, join};
@@ -34,8 +37,9 @@ pub fn compile(
 ) -> Result<Compiled<Program>, Fault> {
     let mut compiler = Compiler {
         options,
+        connect: options.value.dialect.connect(),
         facts,
-        readers: Readers::new(&options.readers),
+        readers: Readers::of(options),
         record_name: message.full_name().to_owned(),
         layout: Layout::default(),
         tables: Vec::new(),
@@ -48,7 +52,7 @@ pub fn compile(
         pending: Vec::new(),
         notes: Vec::new(),
         walked: 0,
-        unit: options.value.timestamps,
+        unit: connect::timestamp_unit(options),
         binary: options.value.binary.iter().cloned().collect(),
         met: BTreeSet::new(),
         stack: Vec::new(),
@@ -80,6 +84,8 @@ pub fn compile(
 
 struct Compiler<'a> {
     options: &'a Options,
+    /// Settings of Confluent's converter, if its columns are asked for.
+    connect: Option<Connect>,
     facts: &'a Facts,
     readers: Readers,
     record_name: String,
@@ -121,37 +127,63 @@ impl Compiler<'_> {
                 "{place}: `{name}` is a message set, its contents are unknown fields"
             ));
         }
-        let names: Vec<&str> = sources.iter().map(|source| source.name.as_str()).collect();
-        let names = self.readers.names(path, &names, &mut self.notes);
         let first_oneof = self.oneofs;
         self.oneofs += message.oneofs().len() as u32;
-        let mut columns = Vec::new();
         let mut ops = Vec::new();
-        for (source, name) in sources.iter().zip(&names) {
-            self.layout.check(&self.record_name)?;
-            self.walk()?;
-            match self.field(source, name, path)? {
-                Some((column, mut op)) => {
-                    let mut column = column.with(FIELD_NUMBER, source.number.to_string());
-                    if self.options.value.field_ids == FieldIds::Source {
-                        column = column.with(PARQUET_FIELD_ID_META_KEY, source.number.to_string());
-                    }
-                    if let Some(oneof) = source.oneof {
-                        op.oneof = first_oneof + oneof as u32;
-                        op.member = self.members.len() as u32;
-                        self.members.push(column.clone());
-                    }
-                    columns.push(column);
-                    ops.push((source.name.clone(), op));
-                }
-                None => {
-                    let tag = source.number << 3 | super::wire::LEN;
-                    ops.push((source.name.clone(), op(tag, Kind::Dropped, 0)));
-                }
+        let columns = match self.connect {
+            None => self.members(&sources, path, first_oneof, &mut ops)?,
+            Some(connect) => {
+                self.connect_members(message, &sources, path, (first_oneof, connect), &mut ops)?
             }
-        }
+        };
         self.stack.pop();
         Ok((columns, self.table(path, ops)))
+    }
+
+    /// The columns of these fields, which share a struct; how each is filled goes to `ops`.
+    fn members(
+        &mut self,
+        sources: &[Source],
+        path: &str,
+        first_oneof: u32,
+        ops: &mut Vec<(String, Op)>,
+    ) -> Result<Vec<Column>, Fault> {
+        let names: Vec<&str> = sources.iter().map(|source| source.name.as_str()).collect();
+        let names = self.readers.names(path, &names, &mut self.notes);
+        let mut columns = Vec::new();
+        for (source, name) in sources.iter().zip(&names) {
+            columns.extend(self.member(source, name, path, first_oneof, ops)?);
+        }
+        Ok(columns)
+    }
+
+    /// One of them; none if it is dropped.
+    fn member(
+        &mut self,
+        source: &Source,
+        name: &str,
+        path: &str,
+        first_oneof: u32,
+        ops: &mut Vec<(String, Op)>,
+    ) -> Result<Option<Column>, Fault> {
+        self.layout.check(&self.record_name)?;
+        self.walk()?;
+        let Some((column, mut op)) = self.field(source, name, path)? else {
+            let tag = source.number << 3 | super::wire::LEN;
+            ops.push((source.name.clone(), self::op(tag, Kind::Dropped, 0)));
+            return Ok(None);
+        };
+        let mut column = column.with(FIELD_NUMBER, source.number.to_string());
+        if self.options.value.field_ids == FieldIds::Source {
+            column = column.with(PARQUET_FIELD_ID_META_KEY, source.number.to_string());
+        }
+        if let Some(oneof) = source.oneof {
+            op.oneof = first_oneof + oneof as u32;
+            op.member = self.members.len() as u32;
+            self.members.push(column.clone());
+        }
+        ops.push((source.name.clone(), op));
+        Ok(Some(column))
     }
 
     /// The column of unknown fields, under a name that is free.
@@ -203,11 +235,14 @@ impl Compiler<'_> {
     /// One field as it stands in its message; none if it is dropped.
     fn field(&mut self, source: &Source, name: &str, path: &str) -> Result<Option<Made>, Fault> {
         let path = join(path, name);
+        if let Some(connect) = self.connect {
+            return self.connect_field(connect, source, name, &path);
+        }
         if source.map {
             return self.map(source, name, &path);
         }
         if source.list {
-            return self.list(source, name, &path);
+            return self.list(source, name, (false, false), &path);
         }
         let scalar = !matches!(source.kind, Type::Message(_));
         let nullable =
@@ -219,12 +254,19 @@ impl Compiler<'_> {
         }))
     }
 
-    fn list(&mut self, source: &Source, name: &str, path: &str) -> Result<Option<Made>, Fault> {
-        let Some((element, mut op)) = self.value(source, name, false, path)? else {
+    /// Whether the list, and whether its elements are nullable.
+    fn list(
+        &mut self,
+        source: &Source,
+        name: &str,
+        (nullable, elements): (bool, bool),
+        path: &str,
+    ) -> Result<Option<Made>, Fault> {
+        let Some((element, mut op)) = self.value(source, name, elements, path)? else {
             return Ok(None);
         };
         op.width = element.width();
-        let column = self.layout.list(name, false, element);
+        let column = self.layout.list(name, nullable, element);
         op.list = column.slot().index();
         if source.packed && op.kind.is_packable() {
             op.tag = source.number << 3 | super::wire::LEN;
@@ -279,7 +321,13 @@ impl Compiler<'_> {
                 Ok(Some((column, op)))
             }
             kind => {
-                let (leaf, kind) = scalar(kind, self.options.value.unsigned);
+                let (leaf, kind) = match self.connect {
+                    None => scalar(kind, self.options.value.unsigned),
+                    Some(_) => {
+                        self.note_loss(path, kind);
+                        connect::scalar(kind)
+                    }
+                };
                 let column = self.layout.leaf(name, leaf, nullable);
                 let op = op(source.number << 3 | kind.wire(), kind, column.slot().index());
                 Ok(Some((column, op)))
@@ -306,7 +354,11 @@ impl Compiler<'_> {
             Some(&id) => id,
             None => {
                 let id = self.enums.len() as u32;
-                self.enums.push(enum_names(descriptor));
+                let unknown = match self.connect {
+                    None => String::new(),
+                    Some(_) => connect::unknown_symbol(descriptor),
+                };
+                self.enums.push(enum_names(descriptor, &unknown));
                 self.enum_ids.insert(descriptor.full_name().to_owned(), id);
                 id
             }
@@ -315,7 +367,9 @@ impl Compiler<'_> {
         let default = names.get(enum_default(&source.kind)).unwrap_or_default().to_owned();
         let longest = names.longest;
         let column = self.layout.leaf(name, Leaf::Utf8, nullable).wider(longest);
-        let column = if nullable { column } else { column.with_default(&default) };
+        // Where the column takes nulls, the default is not written: nobody fills it.
+        let column =
+            if nullable && self.connect.is_none() { column } else { column.with_default(&default) };
         let mut op = op(source.number << 3, Kind::EnumName, column.slot().index());
         op.aux = id;
         (column, op)
@@ -394,7 +448,7 @@ impl Compiler<'_> {
         op.pending = self.pending.len() as u32;
         self.pending.push(path.to_owned());
         let empty = json::empty(message.full_name());
-        (if nullable { column } else { column.with_default(empty) }, op)
+        (if nullable && self.connect.is_none() { column } else { column.with_default(empty) }, op)
     }
 }
 
@@ -438,6 +492,7 @@ fn op(tag: u32, kind: Kind, slot: u32) -> Op {
         width: 0,
         oneof: NONE,
         member: NONE,
+        group: NONE,
         next: 0,
     }
 }

@@ -186,7 +186,7 @@ impl Types {
                 let next = self.enums.len() as u32;
                 let id = *self.enum_ids.entry(e.full_name().to_owned()).or_insert(next);
                 if id == next {
-                    self.enums.push(enum_names(e));
+                    self.enums.push(enum_names(e, ""));
                 }
                 Scalar::Enum(id)
             }

@@ -126,6 +126,8 @@ pub struct Op {
     /// Index of the oneof, or [`NONE`]; and of this member's column.
     pub oneof: u32,
     pub member: u32,
+    /// Builder of the struct that the oneof is, or [`NONE`].
+    pub group: u32,
     /// The op looked at first after this one.
     pub next: u32,
 }
@@ -174,6 +176,8 @@ pub enum Kind {
     Duration,
     Date,
     TimeOfDay,
+    /// The same to the millisecond, in 32 bits.
+    TimeOfDayMillis,
     Decimal,
     /// JSON text; `aux` is the JSON type.
     Json,
@@ -216,14 +220,17 @@ pub struct EnumNames {
     dense: Vec<Option<Box<str>>>,
     /// Other numbers, sorted.
     sparse: Vec<(i32, Box<str>)>,
+    /// What stands before a number without a name.
+    pub unknown: Box<str>,
     /// Bytes of the longest name or number.
     pub longest: usize,
 }
 
 impl EnumNames {
     /// Of several names of one number the first stays.
-    pub fn new(values: impl Iterator<Item = (i32, String)>) -> Self {
-        let mut names = Self { longest: "-2147483648".len(), ..Self::default() };
+    pub fn new(values: impl Iterator<Item = (i32, String)>, unknown: &str) -> Self {
+        let longest = "-2147483648".len() + unknown.len();
+        let mut names = Self { longest, unknown: unknown.into(), ..Self::default() };
         for (number, name) in values {
             names.longest = names.longest.max(name.len());
             match usize::try_from(number) {

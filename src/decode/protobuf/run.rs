@@ -7,7 +7,7 @@ use parts::Part;
 use pending::Pending;
 
 use super::plan::{Kept, Kind, NONE, Op, Program, Table};
-use super::special;
+use super::special::{self, Moment};
 use super::wire::{self, Outcome};
 use crate::decode::columns::{Columns, Meter, Slot};
 use crate::error::Reject;
@@ -241,6 +241,9 @@ impl Run<'_> {
         let last = &mut self.state.oneofs[op.oneof as usize];
         let (last_row, last_member) = *last;
         *last = (row, op.member);
+        if op.group != NONE {
+            self.columns.groups[op.group as usize].set(row);
+        }
         if last_row == row && last_member != op.member {
             let loser = &self.program.members[last_member as usize];
             // A cut looks at every column below: two members that come by turns must not be free.
@@ -295,7 +298,7 @@ impl Run<'_> {
                 let number = wire::varint(buf)? as i32;
                 match self.program.enums[op.aux as usize].get(number) {
                     Some(name) => c.texts[slot].set(row, name.as_bytes())?,
-                    None => self.enum_number(slot, row, number)?,
+                    None => self.enum_number(op, row, number)?,
                 }
             }
             Kind::Message => {
@@ -361,7 +364,12 @@ impl Run<'_> {
             }
             Kind::Duration => self.duration(slot, row, wire::delimited(buf)?, depth),
             Kind::Date => self.date(slot, row, wire::delimited(buf)?, depth),
-            Kind::TimeOfDay => self.time_of_day(slot, row, wire::delimited(buf)?, depth),
+            Kind::TimeOfDay => {
+                self.time_of_day(Moment::TimeOfDay, slot, row, wire::delimited(buf)?, depth)
+            }
+            Kind::TimeOfDayMillis => {
+                self.time_of_day(Moment::TimeOfDayMillis, slot, row, wire::delimited(buf)?, depth)
+            }
             Kind::Decimal => self.decimal(op, row, wire::delimited(buf)?, depth),
             Kind::Json => self.json(op, row, wire::delimited(buf)?, depth),
             Kind::JsonGroup => {
@@ -395,9 +403,10 @@ impl Run<'_> {
     }
 
     #[cold]
-    fn enum_number(&mut self, slot: usize, row: usize, number: i32) -> Outcome<()> {
-        special::decimal_text(i64::from(number), &mut self.state.scratch);
-        Ok(self.columns.texts[slot].set(row, &self.state.scratch)?)
+    fn enum_number(&mut self, op: &Op, row: usize, number: i32) -> Outcome<()> {
+        let before = &self.program.enums[op.aux as usize].unknown;
+        special::decimal_text(before, i64::from(number), &mut self.state.scratch);
+        Ok(self.columns.texts[op.slot as usize].set(row, &self.state.scratch)?)
     }
 
     /// A wrapper is there: its value is the default unless it has one.

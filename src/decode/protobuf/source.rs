@@ -1,7 +1,8 @@
 //! What the compiler asks of descriptors: fields and extensions alike, message paths, Confluent's meta.
 
 use prost_reflect::{
-    EnumDescriptor, ExtensionDescriptor, FieldDescriptor, Kind, MapKey, MessageDescriptor, Value,
+    Cardinality, EnumDescriptor, ExtensionDescriptor, FieldDescriptor, Kind, MapKey,
+    MessageDescriptor, Value,
 };
 
 use super::plan::EnumNames;
@@ -22,12 +23,18 @@ pub struct Source {
     pub group: bool,
     /// Absent differs from default.
     pub presence: bool,
+    /// `required` of proto2.
+    pub required: bool,
+    /// `optional` of proto3.
+    pub optional: bool,
     /// Index of the oneof in its message; none for the synthetic ones of `optional`.
     pub oneof: Option<usize>,
     /// Default that the schema declares, as its text.
     pub default: Option<String>,
-    /// `precision` and `scale` of `confluent.field_meta`.
-    pub decimal: Option<(i64, i64)>,
+    /// The same as a column is filled with it; none where there is no text for it.
+    pub filling: Option<String>,
+    /// `precision` and `scale` of `confluent.field_meta`, as far as it says them.
+    pub decimal: (Option<i64>, Option<i64>),
 }
 
 impl Source {
@@ -46,9 +53,12 @@ impl Source {
             packed: field.is_packed(),
             group: field.is_group(),
             presence: field.supports_presence() && !facts.implicit.contains(field.full_name()),
+            required: field.cardinality() == Cardinality::Required,
+            optional: proto.proto3_optional(),
             oneof: oneof.and_then(|oneof| position(oneof.name())),
             default: proto.default_value.clone(),
-            decimal: decimal_meta(field),
+            filling: proto.default_value.as_ref().and_then(|_| filling(field)),
+            decimal: decimal_meta(field).unwrap_or_default(),
         }
     }
 
@@ -62,9 +72,12 @@ impl Source {
             packed: extension.is_packed(),
             group: extension.is_group(),
             presence: extension.supports_presence(),
+            required: false,
+            optional: false,
             oneof: None,
             default: extension.field_descriptor_proto().default_value.clone(),
-            decimal: None,
+            filling: None,
+            decimal: (None, None),
         }
     }
 
@@ -84,9 +97,26 @@ impl Source {
     }
 }
 
-/// Precision and scale of `confluent.field_meta = { params: [{ key: "precision", … }] }`. A scale alone
-/// has precision 38; a precision alone has scale 0.
-fn decimal_meta(field: &FieldDescriptor) -> Option<(i64, i64)> {
+/// A field's default as text; numbers without sign of 64 bits keep their bits, symbols of an enum their
+/// names.
+fn filling(field: &FieldDescriptor) -> Option<String> {
+    Some(match &field.default_value() {
+        Value::EnumNumber(number) => field.kind().as_enum()?.get_value(*number)?.name().to_owned(),
+        Value::Bool(value) => value.to_string(),
+        Value::I32(value) => value.to_string(),
+        Value::I64(value) => value.to_string(),
+        Value::U32(value) => value.to_string(),
+        Value::U64(value) => (*value as i64).to_string(),
+        Value::F32(value) => value.to_string(),
+        Value::F64(value) => value.to_string(),
+        Value::String(value) => value.clone(),
+        Value::Bytes(value) => String::from_utf8(value.to_vec()).ok()?,
+        _ => return None,
+    })
+}
+
+/// Precision and scale of `confluent.field_meta = { params: [{ key: "precision", … }] }`.
+fn decimal_meta(field: &FieldDescriptor) -> Option<(Option<i64>, Option<i64>)> {
     if field.kind().as_message()?.full_name() != "confluent.type.Decimal" {
         return None;
     }
@@ -102,10 +132,7 @@ fn decimal_meta(field: &FieldDescriptor) -> Option<(i64, i64)> {
         let entry = params.as_map()?.get(&MapKey::String(name.to_owned()))?;
         entry.as_str()?.trim().parse().ok()
     };
-    match (param("precision"), param("scale")) {
-        (None, None) => None,
-        (precision, scale) => Some((precision.unwrap_or(38), scale.unwrap_or(0))),
-    }
+    Some((param("precision"), param("scale")))
 }
 
 /// The message that `indexes` name: positions among the declared messages, level by level; entries of
@@ -139,9 +166,10 @@ fn refuse(file: &ProtobufFile, indexes: &[u32], level: usize, has: usize) -> Fau
 }
 
 /// Numbers and names of an enum in the order of declaration: of several names of one number the first counts.
-pub fn enum_names(descriptor: &EnumDescriptor) -> EnumNames {
+/// `unknown` stands before numbers without one.
+pub fn enum_names(descriptor: &EnumDescriptor, unknown: &str) -> EnumNames {
     let values = descriptor.enum_descriptor_proto().value.iter();
-    EnumNames::new(values.map(|value| (value.number(), value.name().to_owned())))
+    EnumNames::new(values.map(|value| (value.number(), value.name().to_owned())), unknown)
 }
 
 /// Number of an enum's default value.

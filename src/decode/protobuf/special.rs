@@ -49,7 +49,8 @@ impl Run<'_> {
         body: &[u8],
         depth: u32,
     ) -> Outcome<()> {
-        let before = self.unfinished(slot, row).map(|[seconds, nanos, ..]| [seconds, nanos]);
+        let before = self.unfinished(Moment::Timestamp, slot, row);
+        let before = before.map(|[seconds, nanos, ..]| [seconds, nanos]);
         let before = before.unwrap_or_else(|| match self.columns.i64s[slot].get(row) {
             Some(before) => {
                 let second = NANOS / nanos_in(self.program.unit);
@@ -73,7 +74,8 @@ impl Run<'_> {
         body: &[u8],
         depth: u32,
     ) -> Outcome<()> {
-        let before = self.unfinished(slot, row).map(|[seconds, nanos, ..]| [seconds, nanos]);
+        let before = self.unfinished(Moment::Duration, slot, row);
+        let before = before.map(|[seconds, nanos, ..]| [seconds, nanos]);
         let before = before.unwrap_or_else(|| {
             let before = self.columns.i64s[slot].get(row).unwrap_or(0);
             [before / 1_000_000, before % 1_000_000 * 1_000]
@@ -85,7 +87,8 @@ impl Run<'_> {
     }
 
     pub(super) fn date(&mut self, slot: usize, row: usize, body: &[u8], depth: u32) -> Outcome<()> {
-        let before = self.unfinished(slot, row).map(|[year, month, day, _]| [year, month, day]);
+        let before = self.unfinished(Moment::Date, slot, row);
+        let before = before.map(|[year, month, day, _]| [year, month, day]);
         let before = before
             .unwrap_or_else(|| self.columns.i32s[slot].get(row).map_or([0; 3], civil_from_days));
         let parts = numbers(self, body, before, depth)?;
@@ -97,19 +100,24 @@ impl Run<'_> {
 
     pub(super) fn time_of_day(
         &mut self,
+        moment: Moment,
         slot: usize,
         row: usize,
         body: &[u8],
         depth: u32,
     ) -> Outcome<()> {
-        let before = self.unfinished(slot, row).unwrap_or_else(|| {
-            let before = self.columns.i64s[slot].get(row).unwrap_or(0);
+        let before = self.unfinished(moment, slot, row).unwrap_or_else(|| {
+            let micros = match moment.is_short() {
+                true => self.columns.i32s[slot].get(row).map(|millis| i64::from(millis) * 1_000),
+                false => self.columns.i64s[slot].get(row),
+            };
+            let before = micros.unwrap_or(0);
             let (seconds, nanos) = (before / 1_000_000, before % 1_000_000 * 1_000);
             [seconds / 3_600, seconds / 60 % 60, seconds % 60, nanos]
         });
         let values = numbers(self, body, before, depth)?.map(|part| i64::from(part as i32));
-        self.finish(Moment::TimeOfDay, slot, row, values)
-            .or_else(|failure| self.put_off(failure, Moment::TimeOfDay, slot, row, values))
+        self.finish(moment, slot, row, values)
+            .or_else(|failure| self.put_off(failure, moment, slot, row, values))
     }
 
     /// Writes a value whose parts are all here. Error: they make none.
@@ -152,8 +160,18 @@ impl Run<'_> {
                 let seconds = a * 3_600 + b * 60 + c;
                 self.columns.i64s[slot].set(row, seconds * 1_000_000 + micros);
             }
+            Moment::TimeOfDayMillis => {
+                check_time_of_day([a, b, c, d])?;
+                if d % 1_000_000 != 0 && !self.program.truncate {
+                    return Err(out_of_range(format!(
+                        "time of day with `{d}` ns: whole milliseconds required by `dialect: confluent`; set `value.truncate_timestamps` to cut finer digits off"
+                    )));
+                }
+                let millis = (a * 3_600 + b * 60 + c) * 1_000 + d / 1_000_000;
+                self.columns.i32s[slot].set(row, millis as i32);
+            }
         }
-        self.forget_part(slot, row);
+        self.forget_part(moment, slot, row);
         Ok(())
     }
 
@@ -237,6 +255,17 @@ pub enum Moment {
     Duration,
     Date,
     TimeOfDay,
+    TimeOfDayMillis,
+}
+
+impl Moment {
+    /// Whether its column is of 32 bits.
+    pub fn is_short(self) -> bool {
+        match self {
+            Moment::Date | Moment::TimeOfDayMillis => true,
+            Moment::Timestamp | Moment::Duration | Moment::TimeOfDay => false,
+        }
+    }
 }
 
 fn check_time_of_day([hours, minutes, seconds, nanos]: [i64; 4]) -> Outcome<()> {
@@ -365,10 +394,11 @@ fn plain_text(value: i256, scale: i32) -> Outcome<String> {
     Ok(format!("{sign}{whole}.{part}"))
 }
 
-/// `number` as decimal digits, in place of what `out` holds.
-pub fn decimal_text(number: i64, out: &mut Vec<u8>) {
+/// `number` as decimal digits behind `before`, in place of what `out` holds.
+pub fn decimal_text(before: &str, number: i64, out: &mut Vec<u8>) {
     use std::io::Write;
     out.clear();
+    out.extend_from_slice(before.as_bytes());
     // Writing to a vector does not fail.
     let _ = write!(out, "{number}");
 }

@@ -15,6 +15,7 @@ macro_rules! known {
 pub(super) static FILES: &[(&str, &str)] = known![
     "confluent/meta.proto",
     "confluent/type/decimal.proto",
+    "confluent/type/variant.proto",
     "confluent/types/decimal.proto",
     "google/type/calendar_period.proto",
     "google/type/color.proto",

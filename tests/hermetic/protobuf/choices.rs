@@ -107,6 +107,33 @@ fn timestamp_that_its_unit_cannot_hold_is_rejected() {
     assert_eq!(ns.values(), &[7_000_000_005]);
 }
 
+/// Dates and timestamps each have their first column; what waits for its other part must not be taken for
+/// the other's.
+#[test]
+fn date_that_is_none_beside_a_timestamp_rejects_its_record() {
+    let file = descriptors(&[
+        (
+            "t.proto",
+            "syntax = \"proto3\"; package t; import \"google/protobuf/timestamp.proto\"; import \"date.proto\";
+             message M { google.type.Date d = 1; google.protobuf.Timestamp at = 2; }",
+        ),
+        (
+            "date.proto",
+            "syntax = \"proto3\"; package google.type; message Date { int32 year = 1; int32 month = 2; int32 day = 3; }",
+        ),
+    ]);
+    // May of 2024, without a day; then second 5.
+    let body = b"\x0a\x05\x08\xe8\x0f\x10\x05\x12\x02\x08\x05";
+    let refused = Decoder::new(plan(&file, &options())).append(body).unwrap_err();
+    assert!(refused.to_string().contains("date `2024-5-0`"), "{refused}");
+    // The same with its day in a second part.
+    let body = [&body[..], b"\x0a\x02\x18\x03"].concat();
+    let (batch, _) = rows(&file, &options(), &[&body]);
+    let days = batch.column(0).as_primitive::<arrow::datatypes::Date32Type>();
+    assert_eq!(days.value(0), 19_846);
+    assert_eq!(batch.column(1).as_primitive::<TimestampMicrosecondType>().value(0), 5_000_000);
+}
+
 #[test]
 fn strings_named_by_their_path_are_bytes() {
     let file = proto3(

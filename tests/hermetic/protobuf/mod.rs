@@ -4,7 +4,7 @@ mod bombs;
 mod choices;
 mod conformance;
 mod differential;
-mod generate;
+pub mod generate;
 mod hostile;
 mod render;
 mod types;

@@ -1,6 +1,7 @@
 //! What stands around a value in a row: metadata, keys, tombstones, envelopes. Each case runs the whole
 //! pipeline in the simulator's calm world, and reads the published files back.
 
+mod dialect;
 mod envelope;
 mod key;
 mod metadata;

@@ -94,5 +94,5 @@ static ROWS: &[Row] = &[
 
 const NOTES: &str = "
 A schema whose top is no record becomes one column named `value`. `value.truncate_timestamps: false` rejects a record whose nanoseconds do not
-fit microseconds, in place of cutting them off.
+fit microseconds, in place of cutting them off. `value.uuid: string` makes UUIDs text whatever the readers are.
 ";

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, TimeUnit};
-use forebay::config::{Compression, Limits, Reader, Value};
+use forebay::config::{Compression, Connect, Dialect, Limits, Reader, Value};
 use forebay::decode::{Options, Plan};
 use forebay::error::Fault;
 use forebay::file::{Encoding, ParquetFile, Provenance};
@@ -103,6 +103,28 @@ fn cells(table: &Table, text: &str, set: fn(&mut Options)) -> Cells {
         cells[4].push(format!("{name}{athena}"));
     }
     cells.map(|lines| lines.join("<br>"))
+}
+
+/// The columns by `dialect: confluent`, of types that the row's option does not change; none where the
+/// schema has none there.
+fn confluent_cell(table: &Table, row: &Row) -> String {
+    if !row.option.is_empty() {
+        return String::new();
+    }
+    let mut options = options();
+    options.value.dialect = Dialect::Confluent(Connect::default());
+    let text = (table.whole)(row.schemas[0]);
+    let plan = (table.plan)(&text, &options).unwrap_or_else(|f| panic!("{text}: {f}"));
+    let fields = plan.schema.fields().iter().filter(|field| !field.name().starts_with("other"));
+    let lines: Vec<String> = fields
+        .map(|field| {
+            let null = if field.is_nullable() { "" } else { ", required" };
+            let name =
+                if field.name() == "f" { String::new() } else { format!("{}: ", field.name()) };
+            format!("{name}{}{null}", arrow_type(field))
+        })
+        .collect();
+    lines.join("<br>")
 }
 
 /// The columns of a Parquet file of this plan, as its footer has them.
@@ -206,6 +228,30 @@ takes the types that all of these open. `required` columns are never null.
 
 DuckDB and Spark were tried (Spark 4.0, DuckDB 2.0); Athena's column follows its documentation, and holds for Trino's Hive tables.
 **refused** means that the program does not open a file with such a column.
+
+The last column is what `dialect: confluent` makes, with the defaults of Confluent's converters: what its S3 sink has written into a table that
+is to go on. It takes no regard of `readers`. Settings of the converters that change it stand under `connect` in [config.md](config.md).
+";
+
+/// What the dialect's column cannot say.
+const DIALECT: &str = "
+## Where `dialect: confluent` is not what Connect's S3 sink writes
+
+| where | there | here | why |
+|---|---|---|---|
+| a message, record or schema inside itself | the sink fails | JSON text, or as `value.recursion` says | Parquet has no type that holds itself |
+| a message or record without fields | the sink fails | BOOLEAN: whether it is there | Parquet has no empty group |
+| Protobuf groups; editions | the converter fails at groups, and writes defaults for absent fields of editions | structs; null where the schema tells absence from default | nothing is made up |
+| a number that a closed enum of proto2 does not have | dropped | `UNKNOWN_ENUM_VALUE_<enum>_<number>`, as for open ones | nothing is lost |
+| `confluent.type.Variant`, a JSON Schema that takes anything | Parquet's VARIANT | the two columns of the message; JSON text | few readers open VARIANT |
+| `array` without `items` | the converter fails | a list of JSON text | |
+| `object` of `additionalProperties` alone, without `connect.type: map` | a struct without fields, at which the sink fails | a map | |
+| a null whose Avro type has a `connect.default` | that default | null | a known fault of Connect |
+| lists of items that are never null | two levels | three levels | readers see the same lists; Parquet asks for three |
+| Avro enums | BYTE_ARRAY, ENUM | BYTE_ARRAY, STRING | readers see the same text |
+| decimals in bytes | BYTE_ARRAY, DECIMAL | the shortest type that holds the digits | readers see the same decimals |
+| decimals of more than 76 digits, or of a scale below zero or above the precision | bytes | text | |
+| names that Avro does not allow, without `connect.scrub_invalid_names` | the sink fails | kept | |
 ";
 
 fn page() -> String {
@@ -213,7 +259,7 @@ fn page() -> String {
     for table in TABLES {
         let _ = write!(
             out,
-            "\n## {}\n\n| type | option | Arrow | Parquet | DuckDB | Spark | Athena |\n|---|---|---|---|---|---|---|\n",
+            "\n## {}\n\n| type | option | Arrow | Parquet | DuckDB | Spark | Athena | `dialect: confluent` |\n|---|---|---|---|---|---|---|---|\n",
             table.title
         );
         for row in table.rows {
@@ -222,11 +268,12 @@ fn page() -> String {
                 "" => String::new(),
                 option => format!("`{option}`"),
             };
-            let _ = writeln!(out, "| {} | {option} | {cells} |", row.source);
+            let confluent = confluent_cell(table, row);
+            let _ = writeln!(out, "| {} | {option} | {cells} | {confluent} |", row.source);
         }
         let _ = write!(out, "\n{}\n", table.notes.trim());
     }
-    out
+    out + DIALECT
 }
 
 /// `docs/types.md` is the tables; `FOREBAY_BLESS='docs/*'` writes it anew.

@@ -81,6 +81,21 @@ impl<'r> Run<'r> {
             Step::Large(large) => self.large(large, first, row)?,
             Step::Decimal(decimal) => self.decimal(decimal, first, row)?,
             Step::Nothing => return Err(self.wrong("null")),
+            Step::Written(slot) => {
+                if matches!(first, b'{' | b'[') {
+                    return Err(self.wrong("a text, number or boolean"));
+                }
+                let start = self.cursor.at();
+                let text = match first {
+                    b'"' => read!(self, self.cursor.string(&mut self.state.scratch)),
+                    _ => {
+                        read!(self, self.cursor.skip(1));
+                        self.cursor.since(start).as_bytes()
+                    }
+                };
+                let set = self.columns.texts[*slot as usize].set(row, text);
+                set.map_err(|full| self.full(full))?;
+            }
             text => return self.text(text, first, row),
         }
         Ok(())

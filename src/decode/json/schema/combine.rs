@@ -30,7 +30,7 @@ impl<'d> Reader<'d> {
                 return Ok(base);
             }
             let nullable = base.nullable && !matches!(base.kind, Kind::Any);
-            let mut shape = union(shapes);
+            let mut shape = self.union(shapes);
             shape.nullable |= nullable;
             return Ok(shape);
         }

@@ -4,7 +4,7 @@ use arrow::datatypes::TimeUnit;
 use prost_reflect::MessageDescriptor;
 
 use super::{Compiler, Made, op};
-use crate::config::TimestampUnit;
+use crate::config::{Connect, TimestampUnit};
 use crate::decode::columns::Leaf;
 use crate::decode::protobuf::plan::{DecimalType, Kind};
 use crate::decode::protobuf::source::Source;
@@ -23,9 +23,15 @@ impl Compiler<'_> {
         path: &str,
     ) -> Result<Option<Made>, Fault> {
         let tag = source.number << 3 | LEN;
+        if self.connect.is_some() {
+            self.note_loss(path, &source.kind);
+        }
         let micros = TimeUnit::Microsecond;
         let (column, kind) = match message.full_name() {
             _ if source.group => return Ok(None),
+            full_name if self.connect.is_some_and(|connect| is_plain(connect, full_name)) => {
+                return Ok(None);
+            }
             "google.protobuf.Timestamp" => {
                 let unit = self.timestamp_unit(path);
                 let leaf = Leaf::Timestamp { unit, utc: true };
@@ -35,6 +41,10 @@ impl Compiler<'_> {
                 (self.layout.leaf(name, Leaf::I64, nullable).with(UNIT, "us"), Kind::Duration)
             }
             "google.type.Date" => (self.layout.leaf(name, Leaf::Date32, nullable), Kind::Date),
+            "google.type.TimeOfDay" if self.connect.is_some() => {
+                let leaf = Leaf::Time(TimeUnit::Millisecond);
+                (self.layout.leaf(name, leaf, nullable), Kind::TimeOfDayMillis)
+            }
             "google.type.TimeOfDay" => match self.readers.refuse(Exact::Time, path) {
                 Some(note) => {
                     self.notes.push(note);
@@ -124,7 +134,15 @@ impl Compiler<'_> {
         path: &str,
         tag: u32,
     ) -> Made {
-        let (leaf, decimal) = match source.decimal {
+        // A scale alone has the widest precision; a precision alone has scale 0.
+        let said = match (self.connect, source.decimal) {
+            (None, (None, None)) => None,
+            (None, (precision, scale)) => Some((precision.unwrap_or(38), scale.unwrap_or(0))),
+            (Some(_), (precision, scale)) => {
+                Some((precision.unwrap_or(CONNECT_PRECISION), scale.unwrap_or(0)))
+            }
+        };
+        let (leaf, decimal) = match said {
             Some((p @ 1..=38, s)) if (0..=p).contains(&s) => {
                 let (p, s) = (p as u8, s as i8);
                 (Leaf::Decimal128(p, s), DecimalType::Short(p, s))
@@ -159,8 +177,20 @@ impl Compiler<'_> {
     }
 }
 
+/// Digits of a decimal whose precision nobody says, as Confluent's converters have it.
+const CONNECT_PRECISION: i64 = 64;
+
 /// Bytes of the longest decimal text.
 const DECIMAL_TEXT_MAX: usize = 160;
+
+/// Types with a name of their own that Confluent's converter takes for any message.
+fn is_plain(connect: Connect, full_name: &str) -> bool {
+    let wrappers = connect.wrapper_for_nullables || connect.wrapper_for_raw_primitives;
+    match full_name {
+        "google.protobuf.Duration" | "google.protobuf.FieldMask" => true,
+        full_name => !wrappers && is_wrapper(full_name),
+    }
+}
 
 /// Types whose empty message stands for no value at all.
 pub(super) fn has_no_default(full_name: &str) -> bool {

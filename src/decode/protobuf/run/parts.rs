@@ -17,26 +17,38 @@ pub struct Part {
     values: [i64; 4],
 }
 
+impl Part {
+    /// Slots of 32 and of 64 bits are numbered each from 0.
+    fn is_at(&self, moment: Moment, slot: usize, row: usize) -> bool {
+        self.slot == slot && self.row == row && self.moment.is_short() == moment.is_short()
+    }
+}
+
 impl Run<'_> {
     /// The numbers so far of a value that is none yet.
     #[inline]
     pub(in crate::decode::protobuf) fn unfinished(
         &self,
+        moment: Moment,
         slot: usize,
         row: usize,
     ) -> Option<[i64; 4]> {
         if self.state.parts.is_empty() {
             return None;
         }
-        let same = |part: &&Part| part.slot == slot && part.row == row;
-        self.state.parts.iter().find(same).map(|part| part.values)
+        self.state.parts.iter().find(|part| part.is_at(moment, slot, row)).map(|part| part.values)
     }
 
     /// The value is whole now.
     #[inline]
-    pub(in crate::decode::protobuf) fn forget_part(&mut self, slot: usize, row: usize) {
+    pub(in crate::decode::protobuf) fn forget_part(
+        &mut self,
+        moment: Moment,
+        slot: usize,
+        row: usize,
+    ) {
         if !self.state.parts.is_empty() {
-            self.state.parts.retain(|part| part.slot != slot || part.row != row);
+            self.state.parts.retain(|part| !part.is_at(moment, slot, row));
         }
     }
 
@@ -51,13 +63,13 @@ impl Run<'_> {
         row: usize,
         values: [i64; 4],
     ) -> Outcome<()> {
-        self.forget_part(slot, row);
+        self.forget_part(moment, slot, row);
         if self.strict || failure.code != &codes::RANGE || self.state.parts.len() == PARTS_MAX {
             return Err(failure);
         }
-        match moment {
-            Moment::Date => self.columns.i32s[slot].set(row, 0),
-            _ => self.columns.i64s[slot].set(row, 0),
+        match moment.is_short() {
+            true => self.columns.i32s[slot].set(row, 0),
+            false => self.columns.i64s[slot].set(row, 0),
         }
         self.state.parts.push(Part { moment, slot, row, values });
         self.state.dirty = true;
@@ -69,9 +81,9 @@ impl Run<'_> {
     #[inline(never)]
     pub(super) fn forget_lost_parts(&mut self) {
         let columns = &*self.columns;
-        self.state.parts.retain(|part| match part.moment {
-            Moment::Date => columns.i32s[part.slot].get(part.row).is_some(),
-            _ => columns.i64s[part.slot].get(part.row).is_some(),
+        self.state.parts.retain(|part| match part.moment.is_short() {
+            true => columns.i32s[part.slot].get(part.row).is_some(),
+            false => columns.i64s[part.slot].get(part.row).is_some(),
         });
     }
 
