@@ -1,7 +1,9 @@
 //! The whole process: 2 M of the 16-field event from a real Kafka to local gzip Parquet with
 //! `run --drain`: wall, CPU, memory and bytes a record.
 //!
-//! `cargo bench --bench drain`; `FOREBAY_DRAIN_RECORDS` changes the count. Needs what the stack tests need.
+//! `cargo bench --bench drain`; `FOREBAY_DRAIN_RECORDS` changes the count. `FOREBAY_DRAIN_AGAINST=<binary>` measures
+//! another binary of the program in turn with this one, and `FOREBAY_DRAIN_S3=1` both on the S3 server too, and this
+//! one with every 20th request answered `503 SlowDown`. Needs what the stack tests need.
 //! 4 Kafka partitions, lz4, keyed by order, partitioned by country and day.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![allow(clippy::print_stdout, clippy::print_stderr)]
@@ -14,6 +16,8 @@ mod forebay;
 mod python;
 #[path = "../tests/stack/rig/mod.rs"]
 mod rig;
+#[path = "../tests/stack/slow_down.rs"]
+mod slow_down;
 
 use std::time::Duration;
 
@@ -45,6 +49,7 @@ fn main() {
             return;
         }
     };
+    let variants = variants(stack);
     for (language, text) in [(Language::Protobuf, PROTO), (Language::Avro, AVRO)] {
         let topic = format!("drain-{}", language.name().to_lowercase());
         fill(stack, &topic, language, text, records);
@@ -53,7 +58,9 @@ fn main() {
             _ => "day(created_at)",
         };
         for run in 0..RUNS {
-            measure(stack, &topic, day, run, records);
+            for variant in &variants {
+                measure(stack, &topic, day, run, variant, records);
+            }
         }
     }
     rig::stop();
@@ -117,15 +124,57 @@ fn event(random: &mut Seeded, number: u64, records: u64) -> (String, Value) {
     (order_id, value)
 }
 
-fn measure(stack: &rig::Stack, topic: &str, day: &str, run: usize, records: u64) {
-    let name = format!("{topic}-{run}");
+/// One way to drain the topic.
+struct Variant {
+    label: &'static str,
+    environment: Vec<(String, String)>,
+    s3: bool,
+    proxy: Option<slow_down::SlowDown>,
+}
+
+fn variants(stack: &rig::Stack) -> Vec<Variant> {
+    let variant = |label, s3, more: Option<(&str, String)>| {
+        let mut environment = python::environment(stack);
+        environment.extend(more.map(|(name, value)| (name.to_owned(), value)));
+        Variant { label, environment, s3, proxy: None }
+    };
+    let against =
+        || std::env::var("FOREBAY_DRAIN_AGAINST").ok().map(|path| (forebay::PROGRAM, path));
+    let mut all = vec![variant("disk", false, None)];
+    all.extend(against().map(|other| variant("disk-against", false, Some(other))));
+    if std::env::var_os("FOREBAY_DRAIN_S3").is_some() {
+        all.push(variant("s3", true, None));
+        all.extend(against().map(|other| variant("s3-against", true, Some(other))));
+        let target = stack.s3.endpoint.trim_start_matches("http://");
+        for (label, percent) in [("s3-proxy", 0), ("s3-refused", 5)] {
+            let proxy = slow_down::SlowDown::start(target, percent);
+            let endpoint = format!("http://{}", proxy.address);
+            let variant = variant(label, true, Some(("S3_ENDPOINT", endpoint)));
+            all.push(Variant { proxy: Some(proxy), ..variant });
+        }
+    }
+    all
+}
+
+fn measure(
+    stack: &rig::Stack,
+    topic: &str,
+    day: &str,
+    run: usize,
+    variant: &Variant,
+    records: u64,
+) {
+    let name = format!("{topic}-{}-{run}", variant.label);
     let folder = stack.folder(&name);
-    let more = format!(
-        "partition_by: [country, \"{day}\"]\nsink:\n  url: {}\n",
-        folder.join("out").display()
-    );
+    let sink = match variant.s3 {
+        true => forebay::s3_sink(&name),
+        false => format!("  url: {}\n", folder.join("out").display()),
+    };
+    let more = format!("partition_by: [country, \"{day}\"]\nsink:\n{sink}");
     let config = forebay::config(&folder, &name, topic, "{ url: \"${FOREBAY_REGISTRY}\" }", &more);
-    let ended = forebay::drain(stack, &folder, "run", &config);
+    let args = ["run", "-c", config.to_str().unwrap(), "--drain", "--output", "json"];
+    let run = forebay::start_with(&variant.environment, &folder, "run", &args);
+    let ended = run.wait(forebay::LONG).succeeded();
     let summary = ended.summary();
     assert_eq!(summary["rows"], json!(records), "{summary}");
     println!(
@@ -137,5 +186,11 @@ fn measure(stack: &rig::Stack, topic: &str, day: &str, run: usize, records: u64)
         summary["files"],
         ended.cost()
     );
-    std::fs::remove_dir_all(folder.join("out")).unwrap();
+    if let Some(proxy) = &variant.proxy {
+        let [passed, refused] = proxy.counts();
+        println!("{name}: so far {passed} requests passed on, {refused} refused");
+    }
+    if !variant.s3 {
+        std::fs::remove_dir_all(folder.join("out")).unwrap();
+    }
 }

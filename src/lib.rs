@@ -8,6 +8,9 @@ pub mod error;
 pub mod position;
 pub mod record;
 pub mod clock;
+#[doc(hidden)]
+pub mod flaw;
+pub mod crash;
 pub mod config;
 pub mod telemetry;
 // -- the data path, in order --
@@ -20,6 +23,7 @@ pub mod partition;
 pub mod store;
 pub mod file;
 pub mod commit;
+pub mod audit;
 // -- the whole --
 pub mod server;
 pub mod pipeline;

@@ -14,6 +14,8 @@ pub type Timestamp = Option<i64>;
 pub enum TimestampType {
     CreateTime,
     LogAppendTime,
+    /// Nobody said: a record that did not come from Kafka.
+    Unknown,
 }
 
 /// Consecutive records of one Kafka partition, offsets strictly rising, gaps allowed.

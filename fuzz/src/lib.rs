@@ -13,6 +13,7 @@ pub mod frame;
 pub mod json;
 pub mod oracle;
 pub mod protobuf;
+pub mod record;
 pub mod schema_text;
 pub mod tree;
 
@@ -29,6 +30,7 @@ pub static TARGETS: &[Target] = &[
     Target { name: "protobuf", run: protobuf::run, words: protobuf::WORDS },
     Target { name: "avro", run: avro::run, words: avro::WORDS },
     Target { name: "json", run: json::run, words: json::WORDS },
+    Target { name: "record", run: record::run, words: record::WORDS },
     Target { name: "schema_text", run: schema_text::run, words: schema_text::WORDS },
 ];
 

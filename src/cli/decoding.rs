@@ -14,18 +14,18 @@ use arrow::array::{AsArray, RecordBatch as Rows};
 use arrow::datatypes::Int64Type;
 
 use crate::clock::System;
-use crate::config::{Format, Pipeline, UnusableSchema};
-use crate::decode::Plan;
+use crate::config::{IndexForm, Pipeline, UnusableSchema};
+use crate::decode::{Decoder, Plan};
 use crate::error::Fault;
 use crate::partition::{Key, Partitioner};
 use crate::pipeline;
 use crate::pipeline::intake::{Drained, Intake, Taken};
-use crate::pipeline::row::{self, KeyPlan, RowPlan, ValuePlan};
+use crate::pipeline::row::{self, RowPlan, ValuePlan};
 use crate::pipeline::task::Settings;
 use crate::position::{Offset, TopicPartition};
 use crate::record::{Record, RecordBatch};
 use crate::registry::{Found, Language, Lookup, Schema, message};
-use crate::wire::{Frame, SchemaRef, Side, VALUE_HEADER};
+use crate::wire::{self, Frame, Reading, SchemaRef, Side, VALUE_HEADER};
 
 /// Records after which rows are worth showing.
 const RECORDS: usize = 4_096;
@@ -101,6 +101,8 @@ enum Pushes {
 pub struct Decoding {
     settings: Arc<Settings>,
     given: Option<Given>,
+    /// The plan of the given message.
+    plan: Option<Arc<Plan>>,
     intakes: HashMap<TopicPartition, Intake>,
     clock: System,
     pushed: Vec<Pushes>,
@@ -115,6 +117,7 @@ impl Decoding {
         given: Option<Given>,
         target: Option<Arc<Schema>>,
     ) -> Result<Self, Vec<Fault>> {
+        let mut given_plan = None;
         if let Some(Given { schema, indexes: Some(indexes), .. }) = &given {
             let options = row::Options::of(pipeline);
             let plan = match &target {
@@ -122,11 +125,12 @@ impl Decoding {
                 Some(target) => Plan::compile_onto(schema, target, &options.decode),
             };
             let plan = plan.map_err(|f| vec![f])?;
+            given_plan = Some(plan.clone());
             let value = ValuePlan { plan, schema: Some(schema.clone()) };
-            let key = KeyPlan::of(options.key.format);
+            let key = options.key_plan().map_err(|f| vec![f])?;
             let plan = RowPlan::new(Some(value), key, &options).map_err(|f| vec![f])?;
             // Keys that name a schema are known once one is read.
-            partitioner.bind(&plan.schema, options.key.format.is_some_and(Format::is_framed))?;
+            partitioner.bind(&plan.schema, options.key.comes_later())?;
         }
         let mut settings = pipeline::settings(pipeline, partitioner, 0, None);
         // Nobody waits here: what the registry does not have is said at once.
@@ -134,9 +138,14 @@ impl Decoding {
         settings.breaker = false;
         settings.unusable_schema = UnusableSchema::Reject;
         settings.target = target;
+        // Frames are written here, but for those whose own indexes count.
+        if given.as_ref().is_some_and(|given| !given.framed || given.indexes.is_some()) {
+            settings.value_indexes = Some(IndexForm::Zigzag);
+        }
         Ok(Self {
             settings: Arc::new(settings),
             given,
+            plan: given_plan,
             intakes: HashMap::new(),
             clock: System::new(),
             pushed: Vec::new(),
@@ -148,11 +157,14 @@ impl Decoding {
         let Some(given) = &self.given else { return batch };
         let mut framed = RecordBatch::new(batch.topic_partition.clone(), 0);
         framed.reserve(batch.len(), batch.bytes() + 20 * batch.len());
+        let form = self.settings.wire.message_indexes(&batch.topic_partition.topic);
+        let mut forms =
+            Forms { readings: wire::readings(form), tried: self.plan.clone().map(Decoder::new) };
         let mut payload = Vec::new();
         for record in batch.iter() {
             let value = record.value.map(|value| {
                 payload.clear();
-                given.frame(&record, value, &mut payload);
+                given.frame(&record, value, &mut forms, &mut payload);
                 payload.as_slice()
             });
             // It would name another schema.
@@ -266,9 +278,32 @@ fn refusals(rows: &Rows, fates: &mut HashMap<Offset, Outcome>) {
     }
 }
 
+/// How the payloads at hand may write their message indexes.
+struct Forms {
+    readings: &'static [Reading],
+    /// Decodes the given message, where that has to tell them apart.
+    tried: Option<Decoder>,
+}
+
+impl Forms {
+    /// The body of a frame whose message is given: behind the indexes in the first form that fits. None: in no
+    /// form there are any.
+    fn body<'a>(&mut self, frame: &Frame<'a>) -> Option<&'a [u8]> {
+        let mut bodies =
+            self.readings.iter().filter_map(|r| frame.protobuf_as(*r).ok()).map(|(_, body)| body);
+        let first = bodies.next()?;
+        let Some(tried) = self.tried.as_mut().filter(|_| self.readings.len() > 1) else {
+            return Some(first);
+        };
+        let fits = std::iter::once(first).chain(bodies).find(|body| tried.append(body).is_ok());
+        tried.finish();
+        fits.or(Some(first))
+    }
+}
+
 impl Given {
     /// The payload in a frame that names this schema.
-    fn frame(&self, record: &Record<'_>, value: &[u8], out: &mut Vec<u8>) {
+    fn frame(&self, record: &Record<'_>, value: &[u8], forms: &mut Forms, out: &mut Vec<u8>) {
         let protobuf = self.schema.language == Language::Protobuf;
         let prefix = |out: &mut Vec<u8>| {
             out.push(1);
@@ -286,16 +321,17 @@ impl Given {
             return write(given.unwrap_or(&[0]), value, out);
         }
         // A frame that is none is left as it is: the intake says why.
-        match Frame::parse(value, record.headers, Side::Value) {
-            Ok(frame) if protobuf => match frame.protobuf() {
-                Ok((indexes, body)) => write(given.unwrap_or(&indexes), body, out),
-                Err(_) => {
-                    prefix(out);
-                    out.extend_from_slice(frame.body());
-                }
-            },
-            Ok(frame) => write(&[], frame.body(), out),
-            Err(_) => out.extend_from_slice(value),
+        let Ok(frame) = Frame::parse(value, record.headers, Side::Value) else {
+            return out.extend_from_slice(value);
+        };
+        match given.and_then(|indexes| Some((indexes, forms.body(&frame)?))) {
+            _ if !protobuf => write(&[], frame.body(), out),
+            Some((indexes, body)) => write(indexes, body, out),
+            // Its own indexes count, or are none: they stay as they are.
+            None => {
+                prefix(out);
+                frame.write_tail(out);
+            }
         }
     }
 }

@@ -15,6 +15,8 @@ pub mod decode;
 mod decoding;
 mod rows;
 pub mod registry;
+pub mod audit;
+pub mod chain;
 
 use std::process::ExitCode;
 
@@ -42,8 +44,15 @@ pub static RUNTIME: Code = Code {
     help: "Look at the limits of the process (threads, file descriptors).",
 };
 
+pub static NO_CHAIN: Code = Code {
+    id: "FB1004",
+    kind: Kind::Halt,
+    title: "no chain of commits there",
+    help: "Nothing was recorded under this pipeline's name at this place. Is it the right configuration, and has the pipeline run? `--pipeline` takes another name; `forebay chain ls` shows what is there.",
+};
+
 /// Every code of this room.
-pub static CODES: &[&Code] = &[&ARGUMENTS, &LOCAL, &RUNTIME];
+pub static CODES: &[&Code] = &[&ARGUMENTS, &LOCAL, &RUNTIME, &NO_CHAIN];
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,6 +130,16 @@ enum Command {
     Check(check::Args),
     /// Records or payloads → rows as JSON or Parquet, without a pipeline.
     Decode(decode::Args),
+    /// Prove the guarantees from the chain of commits and a listing; lag and completeness by Kafka partition.
+    #[command(
+        after_help = "Example: forebay audit -c forebay.yaml --deep\n         forebay audit -c forebay.yaml --explain orders:3:918273"
+    )]
+    Audit(audit::Args),
+    /// Look at chains of commits, and do what an operator must do where a Kafka partition stopped.
+    #[command(
+        after_help = "Example: forebay chain ls -c forebay.yaml\n         forebay chain skip -c forebay.yaml orders:3 --from 918273 --to 918274 --why 'batch does not decompress'"
+    )]
+    Chain(chain::Args),
     /// The embedded Confluent-compatible schema registry, as a server of its own (in memory).
     #[command(after_help = "Example: forebay registry --listen 127.0.0.1:8081")]
     Registry(registry::Args),
@@ -130,9 +149,6 @@ enum Command {
     /// Not in this version.
     #[command(hide = true)]
     Plan(Later),
-    /// Not in this version.
-    #[command(hide = true)]
-    Audit(Later),
 }
 
 /// A command that a later version has.
@@ -154,7 +170,7 @@ pub fn main() -> ExitCode {
         refused(&[Fault::new(
             &ARGUMENTS,
             format!(
-                "command `{name}`: not in this version, one of demo, run, produce, register, check, decode, registry, explain required"
+                "command `{name}`: not in this version, one of demo, run, produce, register, check, decode, audit, chain, registry, explain required"
             ),
         )])
     };
@@ -165,10 +181,11 @@ pub fn main() -> ExitCode {
         Command::Register(args) => register(&args),
         Command::Check(args) => check::run(&args),
         Command::Decode(args) => decode::run(&args),
+        Command::Audit(args) => audit::run(&args),
+        Command::Chain(args) => chain::run(&args),
         Command::Registry(args) => registry::run(&args),
         Command::Explain(args) => codes::run(&args),
         Command::Plan(_) => later("plan"),
-        Command::Audit(_) => later("audit"),
     };
     exit.into()
 }

@@ -18,7 +18,7 @@ pub static RECORD: Code = Code {
     id: "FB0920",
     kind: Kind::Halt,
     title: "commit record not readable",
-    help: "An object of the chain is not what Forebay writes: it was changed, cut, or put there by something else. Bring back the object of that name from the bucket's versions or a backup; nothing is written before that.",
+    help: "An object of the chain is not what Forebay writes: it was changed, cut, or put there by something else. Bring back the object of that name from the bucket's versions or a backup; nothing is written before that. `forebay audit` names every damaged record, `forebay chain show` prints those beside it.",
 };
 pub static VERSION: Code = Code {
     id: "FB0921",
@@ -30,43 +30,43 @@ pub static IDENTITY: Code = Code {
     id: "FB0922",
     kind: Kind::Halt,
     title: "commit record of something else",
-    help: "The record at this place says that it belongs to another pipeline, cluster, topic or Kafka partition: state was copied between prefixes, or two pipelines share a name. Give the pipeline another name, or bring back its own state.",
+    help: "The record at this place says that it belongs to another pipeline, cluster, topic or Kafka partition: state was copied between prefixes, or two pipelines share a name. Give the pipeline another name, or bring back its own state. `forebay chain show` prints the record.",
 };
 pub static LINK: Code = Code {
     id: "FB0923",
     kind: Kind::Halt,
     title: "chain of commits broken",
-    help: "A record does not follow the one before it, or one is missing between two others: state was deleted, or copied from two places. Bring back the object that the message names from the bucket's versions or a backup.",
+    help: "A record does not follow the one before it, or one is missing between two others: state was deleted, or copied from two places. Bring back the object that the message names from the bucket's versions or a backup. `forebay audit` names every break.",
 };
 pub static STATE_LOST: Code = Code {
     id: "FB0924",
     kind: Kind::Halt,
     title: "commit records lost",
-    help: "Kafka's committed offset names a commit record that is not there: the state was deleted, moved, or restored from an earlier time. Bring it back; going on without it would write rows a second time.",
+    help: "Kafka's committed offset names a commit record that is not there: the state was deleted, moved, or restored from an earlier time. Bring it back; going on without it would write rows a second time. `forebay chain ls` shows where each chain ends now. If the files written since are to be given up, remove them and delete the group's offset.",
 };
 pub static RETENTION: Code = Code {
     id: "FB0925",
     kind: Kind::Halt,
     title: "Kafka has deleted offsets that are not committed",
-    help: "The log starts behind the end of the chain: retention or DeleteRecords was quicker than the pipeline. The offsets in the message are lost to it. Set `commit.on_lost_offsets: skip` to go on at the start of the log; the skipped range is recorded in the chain.",
+    help: "The log starts behind the end of the chain: retention or DeleteRecords was quicker than the pipeline. The offsets in the message are lost to it. Set `commit.on_lost_offsets: skip` to go on at the start of the log; the skipped range is recorded in the chain. `forebay chain skip --to <start of the log>` does it for one Kafka partition, with your reason.",
 };
 pub static TRUNCATED: Code = Code {
     id: "FB0926",
     kind: Kind::Halt,
     title: "Kafka's log ends before the chain",
-    help: "The log was cut after an unclean leader election, or the topic was made anew. What is published came from records that Kafka no longer has.",
+    help: "The log was cut after an unclean leader election, or the topic was made anew. What is published came from records that Kafka no longer has. Set `commit.on_truncated_log: reset` to set the chain's end back to the end of the log: published files stay, and new records with the same offsets are published beside them. `forebay chain reset --to <end of the log> --again` does it for one Kafka partition, with your reason.",
 };
 pub static TOPIC_IDENTITY: Code = Code {
     id: "FB0927",
     kind: Kind::Halt,
     title: "topic made anew",
-    help: "The topic has another id than the one this chain was written for: it was deleted and created again under the same name. Set `commit.on_recreated_topic: restart` to begin a new chain at the start of its log; the files of the old topic stay.",
+    help: "The topic has another id than the one this chain was written for: it was deleted and created again under the same name. Set `commit.on_recreated_topic: restart` to begin a new chain at the start of its log; the files of the old topic stay. `forebay chain ls` shows both.",
 };
 pub static AHEAD: Code = Code {
     id: "FB0928",
     kind: Kind::Halt,
     title: "group's offset is ahead of the chain",
-    help: "Somebody moved the group's committed offset forward. The chain decides what is published, so nothing is skipped by that: set the group's offset back to the end of the chain, or delete it.",
+    help: "Somebody moved the group's committed offset forward. The chain decides what is published, so nothing is skipped by that: set the group's offset back to the end of the chain, delete it, or set `commit.on_group_ahead: ignore`. If the offsets in between are to be passed, `forebay chain skip` says so in the chain.",
 };
 pub static FENCED: Code = Code {
     id: "FB0929",
@@ -78,7 +78,7 @@ pub static UPLOAD_LOST: Code = Code {
     id: "FB0930",
     kind: Kind::Halt,
     title: "a committed file is gone before it was published",
-    help: "A commit record names a staged file that is neither staged any more nor at its key: a lifecycle rule aborted the upload, or somebody moved the published file away. Look whether the key was published and moved; if not, its offsets must be read again from Kafka.",
+    help: "A commit record names a staged file that is neither staged any more nor at its key: a lifecycle rule aborted the upload, or somebody moved the published file away. If it was never published, `forebay chain repair` reads its offsets again from Kafka and brings it back; if somebody removed it after it was published, `forebay chain removed` says so, and the pipeline goes on.",
 };
 pub static FORMAT: Code = Code {
     id: "FB0931",
@@ -96,13 +96,26 @@ pub static RECORD_REFUSED: Code = Code {
     id: "FB0933",
     kind: Kind::Halt,
     title: "commit record refused by the store",
-    help: "The store does not take the record for good; see its error in the message. What was staged for it stays until the next owner settles it.",
+    help: "The store does not take the record for good; see its error in the message. What was staged for it stays until the next owner settles it. `forebay chain ls` shows where the chain ends.",
 };
 pub static START: Code = Code {
     id: "FB0934",
     kind: Kind::Halt,
     title: "start outside of the log",
     help: "There is no chain yet, and the group's committed offset is not in Kafka's log. Reset or delete the group's offset, or set `commit.on_lost_offsets: skip` to begin at the start of the log.",
+};
+
+pub static OPERATION: Code = Code {
+    id: "FB0940",
+    kind: Kind::Halt,
+    title: "action on a chain that does not fit it",
+    help: "`forebay chain` changes a chain only as it was when it was looked at, and only where the action means something; the message says what was found. `forebay chain ls` and `show` show the chain as it is now.",
+};
+pub static OVERLAP: Code = Code {
+    id: "FB0935",
+    kind: Kind::Halt,
+    title: "two pipelines write to one folder",
+    help: "Another pipeline whose state stands at the same place writes to a folder of this one's topics, or the other way round: readers of that folder would meet rows twice. Give one of them another `sink.url`, or other topics; a replay goes to a prefix of its own.",
 };
 
 /// Every code of this room.
@@ -124,4 +137,6 @@ pub static CODES: &[&Code] = &[
     &NO_AUTHORITY,
     &RECORD_REFUSED,
     &START,
+    &OVERLAP,
+    &OPERATION,
 ];

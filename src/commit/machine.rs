@@ -10,14 +10,16 @@
 
 mod claim;
 mod commit;
+mod operate;
 mod write;
 
 use std::collections::VecDeque;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+pub use self::operate::{Operation, What, span};
 use super::head::Search;
-use super::record::{About, Hint, Identity, Record};
+use super::record::{self, About, Hint, Identity, Record};
 use super::rules::Rules;
 use crate::error::Fault;
 use crate::position::{Offset, OffsetRange};
@@ -92,6 +94,15 @@ pub struct Assigned {
     pub high: Offset,
 }
 
+/// What stands beside a chain that is not there.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Chains {
+    /// Folders of the topic's chains, whatever the topic's id: below [`record::topic_prefix`], each with its `/`.
+    pub folders: Vec<String>,
+    /// Kafka partitions that the topic had when its first chain began, where that is known.
+    pub partitions: Option<u32>,
+}
+
 /// What to do where Kafka and the chain part ways.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Policy {
@@ -99,6 +110,10 @@ pub struct Policy {
     pub skip_lost: bool,
     /// A topic that was made anew starts a new chain; else the Kafka partition stops.
     pub restart_recreated: bool,
+    /// A log that ends before the chain sets the chain's end back; else the Kafka partition stops.
+    pub reset_truncated: bool,
+    /// The group's offset beyond the chain means nothing; else the Kafka partition stops.
+    pub ignore_ahead: bool,
 }
 
 /// An interval that is over.
@@ -179,6 +194,12 @@ pub struct Machine {
     assigned: Arc<Assigned>,
     policy: Policy,
     rules: Rules,
+    /// Of the records written.
+    version: u32,
+    /// Done instead of a claim.
+    operation: Option<Arc<Operation>>,
+    /// A file of the last record can never be published.
+    lost: bool,
     next_ticket: Ticket,
     phase: Phase,
     /// The last record known; what it names is published unless it is being recovered or published.
@@ -225,6 +246,9 @@ impl Machine {
             assigned: Arc::new(assigned),
             policy,
             rules: Rules::default(),
+            version: record::VERSION_WRITTEN,
+            operation: None,
+            lost: false,
             next_ticket: first_ticket,
             phase: Phase::New,
             head: None,
@@ -235,6 +259,12 @@ impl Machine {
             offset_sent: None,
             offset_wanted: None,
         }
+    }
+
+    /// The same machine, writing records of another version.
+    pub fn writing(mut self, version: u32) -> Self {
+        self.version = version;
+        self
     }
 
     /// The same machine with rules of the protocol turned off: to show what each is for.

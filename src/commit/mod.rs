@@ -13,5 +13,7 @@ pub mod head;
 pub mod rules;
 pub mod machine;
 pub mod janitor;
+pub mod schedule;
+pub mod neighbours;
 
 pub use self::codes::*;

@@ -5,7 +5,7 @@
 //! Bounded by: the bytes given; nothing is allocated by a number read from them.
 //! Absent: IO, clocks, async.
 //!
-//! A release writes [`VERSION_NOW`] and reads that and all before it. Golden files of every form stand in
+//! A release writes [`VERSION_WRITTEN`], or up to [`VERSION_NOW`] when told to, and reads that and all before it. Golden files of every form stand in
 //! `tests/corpus/commit`.
 
 use std::hash::{Hash, Hasher};
@@ -17,10 +17,14 @@ use crate::error::Fault;
 use crate::position::{Offset, OffsetRange};
 use crate::store::{Handle, Staged};
 
-/// Version of the records and the `format` object that this release writes.
+/// Latest version of the records and the other objects that this release knows.
 pub const VERSION_NOW: u32 = 1;
+/// Version that it writes until told otherwise: that of the release before it, so that going back stays possible.
+pub const VERSION_WRITTEN: u32 = 1;
 /// Everything of a pipeline that is no data stands below it.
 pub const STATE: &str = "_forebay";
+/// Highest seq and epoch: no chain gets there, and what counts on from a record never overflows.
+const COUNT_MAX: u64 = 1 << 62;
 /// Longest name of a topic's folder, in bytes: local filesystems take 255.
 const FOLDER_MAX: usize = 240;
 
@@ -142,6 +146,9 @@ pub struct Record {
     /// For a repair: place of the commit whose files it brings back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repairs: Option<u64>,
+    /// What an operator said: why the record is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
     pub files: Vec<File>,
 }
 
@@ -194,9 +201,10 @@ impl Record {
         if *from < 0 || to < from {
             return Err(refused(&format!("offsets [{from}, {to}), a range from 0 on required")));
         }
-        if *seq == 0 || *epoch == 0 || id.is_empty() || (prev.is_empty() != (*seq == 1)) {
+        let counted = |n: &u64| (1..=COUNT_MAX).contains(n);
+        if !counted(seq) || !counted(epoch) || id.is_empty() || (prev.is_empty() != (*seq == 1)) {
             return Err(refused(&format!(
-                "seq `{seq}`, epoch `{epoch}`, id `{id}`, prev `{prev}`: seq and epoch from 1, an id, and a prev from seq 2 on required"
+                "seq `{seq}`, epoch `{epoch}`, id `{id}`, prev `{prev}`: seq and epoch from 1 to {COUNT_MAX}, an id, and a prev from seq 2 on required"
             )));
         }
         if *kind != Kind::Commit && !matches!(kind, Kind::Repair) && !self.files.is_empty() {
@@ -403,6 +411,36 @@ impl Format {
     }
 }
 
+/// What a topic was when its first chain began: Kafka partitions added since start at the start of their logs.
+/// Created once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Topic {
+    pub version: u32,
+    pub topic: String,
+    /// How many Kafka partitions it had.
+    pub partitions: u32,
+}
+
+impl Topic {
+    pub fn key(identity: &Identity) -> String {
+        let leaf = topic_leaf(identity);
+        format!("{STATE}/{}/topics/{leaf}.json", identity.pipeline)
+    }
+
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = serde_json::to_vec_pretty(self).unwrap_or_default();
+        bytes.push(b'\n');
+        bytes
+    }
+
+    /// Errors: [`VERSION`], [`RECORD`].
+    pub fn parse(bytes: &[u8]) -> Result<Self, Fault> {
+        check_version(bytes, "object of a topic")?;
+        serde_json::from_slice(bytes)
+            .map_err(|e| Fault::new(&RECORD, format!("object of a topic: {e}, its form required")))
+    }
+}
+
 /// What the text of a Kafka commit says: the record up to which all is published.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Hint {
@@ -419,7 +457,7 @@ impl Hint {
     /// `None` for a text that is none of ours.
     pub fn parse(text: &str) -> Option<Self> {
         let (seq, id) = text.strip_prefix("fb1:")?.split_once(':')?;
-        let seq: u64 = seq.parse().ok().filter(|seq| *seq > 0)?;
+        let seq: u64 = seq.parse().ok().filter(|seq| (1..=COUNT_MAX).contains(seq))?;
         (!id.is_empty() && id.len() <= 256).then(|| Self { seq, id: id.to_owned() })
     }
 }
@@ -436,9 +474,14 @@ pub fn topic_prefix(pipeline: &str, topic: &str) -> String {
 
 /// Where the chains of one topic stand; with a `/` at its end.
 pub fn topic_folder(identity: &Identity) -> String {
+    format!("{}{}/", log_folder(&identity.pipeline), topic_leaf(identity))
+}
+
+/// Topic and its id.
+fn topic_leaf(identity: &Identity) -> String {
     // Standard base64 has a letter that would be a folder of its own.
     let id = identity.topic_id.as_deref().unwrap_or("none").replace('/', "_").replace('+', "-");
-    format!("{}{id}/", topic_prefix(&identity.pipeline, &identity.topic))
+    format!("{}~{id}", topic_name(&identity.topic))
 }
 
 /// Where one chain stands; with a `/` at its end.
@@ -460,7 +503,7 @@ pub fn parse_key(key: &str) -> Option<(&str, u64)> {
 }
 
 /// A topic's name as part of a folder's. Kafka's letters are all harmless; a long name is cut.
-fn topic_name(topic: &str) -> String {
+pub(super) fn topic_name(topic: &str) -> String {
     let mut out = String::with_capacity(topic.len());
     for byte in topic.bytes() {
         match byte {

@@ -1,6 +1,8 @@
 //! Rules of the protocol that a test can turn off, to show that each prevents a loss or a duplicate.
 
-/// All on, except in the explorer.
+use crate::flaw::{Flaw, planted};
+
+/// All on, except in the explorer and where a test plants a flaw.
 #[doc(hidden)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Rules {
@@ -19,11 +21,11 @@ pub struct Rules {
 impl Default for Rules {
     fn default() -> Self {
         Self {
-            read_back: true,
-            resend: true,
-            finish_first: true,
-            single_use: true,
-            janitor_epoch: true,
+            read_back: !planted(Flaw::NoReadBack),
+            resend: !planted(Flaw::DoubtAbandoned),
+            finish_first: !planted(Flaw::PublishNotFinished),
+            single_use: !planted(Flaw::PublishByPut),
+            janitor_epoch: !planted(Flaw::JanitorWithoutEpoch),
         }
     }
 }

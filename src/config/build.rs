@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use super::commit::{commit, state};
 use super::forms::{host_port, http_url, pipeline_name, sink_url};
 use super::model::*;
 use super::registry::registry;
@@ -18,7 +19,8 @@ use super::{MISSING, UNKNOWN_KEY};
 pub(super) fn config(v: &mut Values<'_>) -> Config {
     let name = v.checked("pipeline", pipeline_name).unwrap_or_default();
     let memory_limit = v.share("memory.limit").map_or(usize::MAX, to_usize);
-    let sink = sink(v);
+    let mut sink = sink(v);
+    sink.state = state(v, &sink.url);
     let (metadata, raw_key) = metadata(v);
     let (value, key) = (value(v), key(v, raw_key));
     registry_needed(v, value.format, key.format);
@@ -40,17 +42,7 @@ pub(super) fn config(v: &mut Values<'_>) -> Config {
                 rows: v.count("rotate.rows").unwrap_or(1),
                 bytes: v.size("rotate.bytes").unwrap_or(1),
             },
-            commit: Commit {
-                interval: v.duration("commit.interval").unwrap_or_default(),
-                rows: v.count("commit.rows"),
-                bytes: v.size("commit.bytes"),
-                skip_lost_offsets: v
-                    .choice("commit.on_lost_offsets", &[("stop", false), ("skip", true)])
-                    .unwrap_or(false),
-                restart_recreated: v
-                    .choice("commit.on_recreated_topic", &[("stop", false), ("restart", true)])
-                    .unwrap_or(false),
-            },
+            commit: commit(v),
             rejects: rejects(v, &sink, &name),
             sink,
             readers: readers(v),
@@ -229,17 +221,19 @@ fn dialect(v: &mut Values<'_>) -> Dialect {
 
 /// `raw`: `metadata` asks for the key as it is.
 fn key(v: &mut Values<'_>, raw: bool) -> Key {
-    const WORDS: [(&str, Option<Format>); 7] = [
+    const WORDS: [(&str, Option<Format>); 9] = [
         ("ignore", None),
         ("auto", Some(Format::Auto)),
         ("protobuf", Some(Format::Protobuf)),
         ("avro", Some(Format::Avro)),
         ("json_schema", Some(Format::JsonSchema)),
+        ("json", Some(Format::Json)),
+        ("json_connect", Some(Format::JsonConnect)),
         ("string", Some(Format::String)),
         ("bytes", Some(Format::Bytes)),
     ];
     let format = v.choice("key.format", &WORDS).flatten();
-    Key { format: format.or(raw.then_some(Format::Bytes)) }
+    Key { format: format.or(raw.then_some(Format::Bytes)), schema: v.text_of_file("key.schema") }
 }
 
 /// The columns asked for, and whether the key is among them: it has a section of its own.
@@ -364,6 +358,7 @@ fn sink(v: &mut Values<'_>) -> Sink {
                 ],
             )
             .unwrap_or(PartitionColumns::Auto),
+        state: None,
     }
 }
 

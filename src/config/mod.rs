@@ -16,6 +16,7 @@ mod lists;
 mod forms;
 mod source;
 mod registry;
+mod commit;
 mod build;
 mod rules;
 pub mod page;

@@ -335,6 +335,15 @@ pub enum Format {
 }
 
 impl Format {
+    /// Whether its columns are the same for every record, and known without one.
+    pub fn is_fixed(self) -> bool {
+        match self {
+            Format::Json | Format::String | Format::Bytes => true,
+            Format::Auto | Format::Protobuf | Format::Avro => false,
+            Format::JsonSchema | Format::JsonConnect => false,
+        }
+    }
+
     /// Whether records name a schema of the registry.
     pub fn is_framed(self) -> bool {
         match self {
@@ -404,10 +413,19 @@ pub enum Unwrap {
 }
 
 /// How a record's key becomes the column `_key`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Key {
     /// `None`: keys make no column.
     pub format: Option<Format>,
+    /// The JSON Schema of every key, for the format `json`.
+    pub schema: Option<Placed>,
+}
+
+impl Key {
+    /// Whether `_key` is known only once a key is read.
+    pub fn comes_later(&self) -> bool {
+        self.format.is_some_and(|format| !format.is_fixed())
+    }
 }
 
 /// A column of what Kafka or the registry says of a record.
@@ -464,6 +482,15 @@ pub struct Sink {
     pub compression_level: Option<u32>,
     pub escape: Escape,
     pub partition_columns: PartitionColumns,
+    /// Where `_forebay/` stands, if not at the root: a place of the same kind.
+    pub state: Option<SinkUrl>,
+}
+
+impl Sink {
+    /// The root of `_forebay/`.
+    pub fn state_url(&self) -> &SinkUrl {
+        self.state.as_ref().unwrap_or(&self.url)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -542,9 +569,14 @@ pub struct Rotate {
 }
 
 /// When all files of a Kafka partition close and become visible.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Commit {
+    /// Since the first record; longer than any schedule where only that is set.
     pub interval: Duration,
+    /// By the clock on the wall.
+    pub schedule: Option<Schedule>,
+    /// Without a record.
+    pub idle: Option<Duration>,
     pub rows: Option<u64>,
     /// Raw bytes consumed.
     pub bytes: Option<u64>,
@@ -552,6 +584,30 @@ pub struct Commit {
     pub skip_lost_offsets: bool,
     /// A topic that was made anew begins a new chain.
     pub restart_recreated: bool,
+    /// A log that ends before the chain: the chain's end is set back to it, and says so.
+    pub reset_truncated: bool,
+    /// A committed offset of the group beyond the chain means nothing.
+    pub ignore_group_ahead: bool,
+    /// Of the records and the `format` object that are written.
+    pub record_version: u32,
+}
+
+impl Commit {
+    /// Longest time from a record's arrival to its commit, but for what delays everything.
+    pub fn age_max(&self) -> Duration {
+        match &self.schedule {
+            Some(schedule) => self.interval.min(schedule.every),
+            None => self.interval,
+        }
+    }
+}
+
+/// Times of a day at which commits seal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Schedule {
+    /// Since midnight; at most a day.
+    pub every: Duration,
+    pub zone: jiff::tz::TimeZone,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

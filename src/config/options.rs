@@ -62,6 +62,7 @@ pub enum Unset {
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 const SECOND: u64 = 1_000;
+const MINUTE: u64 = 60 * SECOND;
 const HOUR: u64 = 3_600 * SECOND;
 
 /// Sections in the order of the page, with a line each.
@@ -133,6 +134,10 @@ pub static OPTIONS: &[Opt] = &[
         "Columns of what Kafka and the registry say of each record: `_topic`, `_partition`, `_offset`, `_timestamp` (with `_timestamp_type`: `CreateTime` or `LogAppendTime`), `_headers` (a map; of headers of one name the last), `_schema_id` of the value. `key` is short for `key.format: bytes`.",
         "A field of the value that has such a name gets a suffix.",
         "`InsertField`, `store.kafka.headers`"),
+    row("state", Text, Derived("`sink.url`"),
+        "Where `_forebay/` stands: commit records, the `format` object, files being staged on a disk. A place of the sink's kind: another prefix, another bucket of the same service and credentials, or a folder of the same filesystem.",
+        "Never inside a topic's folder. Lifecycle rules must leave it alone. Moving it is moving its objects, with the pipeline stopped.",
+        ""),
     row("listen", Text, Absent,
         "`host:port` of `/healthz`, `/readyz`, `/metrics` and the status page. None by default.",
         "",
@@ -269,10 +274,14 @@ pub static OPTIONS: &[Opt] = &[
         "Parquet field ids: none, or the numbers of the Protobuf fields.",
         "Numbers repeat from message to message, and Iceberg trusts any id it finds.",
         ""),
-    row("key.format", Choice(&["ignore", "auto", "protobuf", "avro", "json_schema", "string", "bytes"]), Is("ignore"),
-        "The column `_key`: a struct for a message or record, else the value itself; null where the record has no key. `auto`, `protobuf`, `avro` and `json_schema` are framed by the registry's serializers; `string` and `bytes` take the key as it is.",
-        "A key that cannot be decoded rejects its record.",
-        "`key.converter`, `store.kafka.keys`"),
+    row("key.format", Choice(&["ignore", "auto", "protobuf", "avro", "json_schema", "json", "json_connect", "string", "bytes"]), Is("ignore"),
+        "The column `_key`: a struct for a message, record or object, else the value itself; null where the record has no key. `auto`, `protobuf`, `avro` and `json_schema` are framed by the registry's serializers; `json` is typed by `key.schema`, or is JSON text without it; `json_connect` has its Connect schema in each key; `string` and `bytes` take the key as it is.",
+        "A key that cannot be decoded rejects its record. Where the type of keys comes with them, rows before the first key since the start have no column `_key`.",
+        "`key.converter`, `key.converter.schemas.enable`, `store.kafka.keys`"),
+    row("key.schema", Text, Absent,
+        "File with the JSON Schema of every key, for `key.format: json`; a path relative to this file's folder.",
+        "References inside the file only. At most 1 MiB.",
+        ""),
 
     row("connect.optional_for_nullables", Flag, Is("false"),
         "Protobuf: nullable are fields that say `optional`, messages, enums and lists; else every field is.", "", "`optional.for.nullables`"),
@@ -350,10 +359,22 @@ pub static OPTIONS: &[Opt] = &[
         "A file closes at so many bytes as stored.",
         "Below 5 MiB a lake drowns in small files. Query engines like 128 MiB to 1 GiB.",
         "`rotate.file.size`"),
-    row("commit.interval", Duration(SECOND, 24 * HOUR), Is("10m"),
+    row("commit.interval", Duration(SECOND, 24 * HOUR), Derived("`10m`; none with `commit.schedule`"),
         "Longest time from a record's arrival to its file being visible, and the greatest age of a file.",
         "Raise it for larger and fewer files, lower it for fresher data. After a crash as much is read again.",
-        "`rotate.schedule.interval.ms`, `offset.flush.interval.ms`"),
+        "`offset.flush.interval.ms`"),
+    row("commit.schedule", Duration(MINUTE, 24 * HOUR), Absent,
+        "Commit at multiples of this time since midnight of `commit.timezone`, and at midnight: `15m` is 00:00, 00:15, … Files then hold what arrived in one such stretch.",
+        "Marks are local times, on the days the clocks change too. With `commit.interval` or `commit.idle` set as well, whatever comes first seals.",
+        "`rotate.schedule.interval.ms`"),
+    row("commit.timezone", Text, Derived("`UTC`"),
+        "Time zone of `commit.schedule`: `Europe/Paris`, `+05:30`.",
+        "",
+        "`timezone`"),
+    row("commit.idle", Duration(SECOND, 24 * HOUR), Absent,
+        "Commit when a Kafka partition brought no record for so long.",
+        "Fresher data from topics that fall silent, at more and smaller files.",
+        ""),
     row("commit.rows", Count(1, 1_000_000_000_000), Absent, "Commit after so many rows of one Kafka partition.", "", ""),
     row("commit.bytes", Size(MIB, 1 << 40), Absent, "Commit after so many raw bytes of one Kafka partition.", "", ""),
     row("commit.on_lost_offsets", Choice(&["stop", "skip"]), Is("stop"),
@@ -361,7 +382,16 @@ pub static OPTIONS: &[Opt] = &[
         "`skip` records the skipped range in the chain of commits.", "`auto.offset.reset`"),
     row("commit.on_recreated_topic", Choice(&["stop", "restart"]), Is("stop"),
         "What to do when a topic was deleted and made again under its name: stop, or begin a new chain at the start of its log.",
-        "The files of the old topic stay where they are.", ""),
+        "It is asked at each assignment and every minute. The files of the old topic stay where they are.", ""),
+    row("commit.on_truncated_log", Choice(&["stop", "reset"]), Is("stop"),
+        "What to do when Kafka's log ends before the chain of commits, as after an unclean leader election: stop the Kafka partition, or set the chain's end back to the end of the log.",
+        "`reset` records where the chain was set back; new records then have offsets that published files name, too.", ""),
+    row("commit.on_group_ahead", Choice(&["stop", "ignore"]), Is("stop"),
+        "What to do when somebody moved the group's committed offset beyond the chain of commits: stop the Kafka partition, or go on at the end of the chain.",
+        "Nothing is skipped either way: the chain decides what is published.", ""),
+    row("commit.record_version", Count(1, 1), Is("1"),
+        "Version of the commit records that are written. All versions up to the release's own are read.",
+        "A release writes the version of the release before it, so that going back stays possible; raise it when no older one will come back.", ""),
     row("evolution.mode", Choice(&["rotate"]), Is("rotate"),
         "Rows of a new schema go to a new file; each file has its writer schema's columns.", "", "`schema.compatibility`"),
     row("rejects.url", Text, Derived("`<sink.url>/_rejects/<pipeline>`"),
@@ -403,13 +433,17 @@ pub static OPTIONS: &[Opt] = &[
 pub static NOT_YET: &[(&str, &str)] = &[
     ("pipelines", "run one process for each pipeline"),
     ("sinks", "run one pipeline for each sink, with names of their own"),
-    ("state", "state stays in Kafka's committed offsets"),
     ("source.until", "stop with `--drain`, or by hand"),
     ("source.partitions", "read the whole topic"),
-    ("rotate.idle", "files close with their commit: lower `commit.interval`"),
-    ("rotate.interval", "files close with their commit: set `commit.interval`"),
-    ("commit.schedule", "set `commit.interval`"),
-    ("commit.authority", "remove it"),
+    ("rotate.idle", "files close with their commit: set `commit.idle`"),
+    (
+        "rotate.interval",
+        "files close with their commit: set `commit.interval` or `commit.schedule`",
+    ),
+    (
+        "commit.authority",
+        "remove it: commit records need a store with conditional writes, and the start-up probe says whether it has them",
+    ),
     ("path", "folders are `name=value`: use `partition_by`"),
     ("unknown_fields", "unknown fields are counted and left out"),
 ];
@@ -417,7 +451,6 @@ pub static NOT_YET: &[(&str, &str)] = &[
 /// Words that the design knows for an option and this version does not.
 pub static NOT_YET_WORDS: &[(&str, &[&str])] = &[
     ("sink.format", &["avro", "json"]),
-    ("key.format", &["json", "json_connect"]),
     ("evolution.mode", &["project", "widen", "merge"]),
     ("sink.compression", &["brotli", "lzo"]),
 ];

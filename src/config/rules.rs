@@ -40,6 +40,16 @@ static RULES: &[Rule] = &[
         },
     },
     Rule {
+        path: "key.schema",
+        beside: &["key.format"],
+        why: "other formats have their schema with the records",
+        found: |config, _| {
+            let key = &config.pipeline.key;
+            (key.schema.is_some() && key.format != Some(Format::Json))
+                .then(|| "found, `key.format: json` required beside it".to_owned())
+        },
+    },
+    Rule {
         path: "value.schema",
         beside: &["value.format"],
         why: "other formats have their schema with the records",
@@ -213,6 +223,24 @@ static RULES: &[Rule] = &[
                     units::show_size(parts)
                 )
             })
+        },
+    },
+    Rule {
+        path: "state",
+        beside: &["sink.url", "rejects.url"],
+        why: "readers of a topic's folder must meet nothing but its files",
+        found: |config, _| {
+            let (sink, rejects) = (&config.pipeline.sink, &config.pipeline.rejects.prefix);
+            super::commit::misplaced(sink.state.as_ref()?, &sink.url, rejects)
+        },
+    },
+    Rule {
+        path: "commit.timezone",
+        beside: &["commit.schedule"],
+        why: "nothing else in this section has times of a day",
+        found: |_, v| {
+            (v.node("commit.timezone").is_some() && v.node("commit.schedule").is_none())
+                .then(|| "found alone, `commit.schedule` required beside it".to_owned())
         },
     },
     Rule {

@@ -235,8 +235,13 @@ shutdown: { timeout: 1m }
             interval: Duration::from_secs(5_400),
             rows: Some(10_000),
             bytes: Some(1 << 30),
+            schedule: None,
+            idle: None,
             skip_lost_offsets: false,
             restart_recreated: false,
+            reset_truncated: false,
+            ignore_group_ahead: false,
+            record_version: 1,
         }
     );
     assert_eq!(p.rejects.prefix, "_bad/orders");
@@ -394,18 +399,100 @@ fn what_the_design_knows_and_this_version_does_not_is_refused_by_name() {
     for (lines, part) in [
         ("pipelines: []", "one process for each pipeline"),
         ("sinks: []", "one pipeline for each sink"),
-        ("state: s3://x", "Kafka's committed offsets"),
         ("source: { brokers: a, topics: [x], until: 5 }", "source.until"),
         ("source: { brokers: a, topics: [x], partitions: [0] }", "source.partitions"),
-        ("commit: { schedule: x }", "commit.schedule"),
+        ("commit: { authority: kafka }", "conditional writes"),
         ("rotate: { idle: 5m }", "rotate.idle"),
         ("sink: { url: 's3://lake', format: avro }", "`avro` is not in this version"),
         ("sink: { url: 's3://lake', format: json }", "`json` is not in this version"),
-        ("key: { format: json_connect }", "`json_connect` is not in this version"),
         ("evolution: { mode: widen }", "`widen` is not in this version"),
     ] {
         one(lines, "FB0409", &[part]);
     }
+}
+
+#[test]
+fn schedule_takes_the_place_of_the_usual_interval() {
+    let of = |lines: &str| parse(&with(lines)).unwrap().pipeline.commit;
+    let usual = of("commit: { rows: 5 }");
+    assert_eq!((usual.interval, usual.schedule), (Duration::from_secs(600), None));
+    let commit = of("commit: { schedule: 15m, timezone: Europe/Paris, idle: 30s }");
+    let schedule = commit.schedule.clone().unwrap();
+    assert_eq!(schedule.every, Duration::from_secs(900));
+    assert_eq!(schedule.zone.iana_name(), Some("Europe/Paris"));
+    assert_eq!(commit.idle, Some(Duration::from_secs(30)));
+    assert!(commit.interval > Duration::from_secs(25 * 3_600), "{:?}", commit.interval);
+    assert_eq!(commit.age_max(), Duration::from_secs(900));
+    let both = of("commit: { schedule: 1h, interval: 5m }");
+    assert_eq!((both.interval, both.age_max()), (Duration::from_secs(300), both.interval));
+    assert_eq!(both.schedule.unwrap().zone, jiff::tz::TimeZone::UTC);
+    one("commit: { timezone: Europe/Paris }", "FB0411", &["`commit.schedule` required"]);
+    one("commit: { schedule: 1h, timezone: Middle/Earth }", "FB0408", &["`Middle/Earth`"]);
+    one("commit: { schedule: 30s }", "FB0408", &["1m to 1d"]);
+    one("commit: { schedule: 25h }", "FB0408", &["1m to 1d"]);
+}
+
+#[test]
+fn what_parts_kafka_and_chain_stops_unless_the_configuration_says_otherwise() {
+    let of = |lines: &str| {
+        let commit = parse(&with(lines)).unwrap().pipeline.commit;
+        [
+            commit.skip_lost_offsets,
+            commit.restart_recreated,
+            commit.reset_truncated,
+            commit.ignore_group_ahead,
+        ]
+    };
+    assert_eq!(of("commit: { rows: 5 }"), [false; 4]);
+    assert_eq!(of("commit: { on_lost_offsets: skip }"), [true, false, false, false]);
+    assert_eq!(of("commit: { on_recreated_topic: restart }"), [false, true, false, false]);
+    assert_eq!(of("commit: { on_truncated_log: reset }"), [false, false, true, false]);
+    assert_eq!(of("commit: { on_group_ahead: ignore }"), [false, false, false, true]);
+    one("commit: { on_group_ahead: skip }", "FB0408", &["`stop`, `ignore`"]);
+}
+
+#[test]
+fn record_version_is_within_what_the_release_knows() {
+    assert_eq!(parse(LEAST).unwrap().pipeline.commit.record_version, 1);
+    one("commit: { record_version: 9 }", "FB0408", &["`9`"]);
+}
+
+#[test]
+fn state_stands_beside_the_files_and_never_in_a_topics_folder() {
+    let of =
+        |sink: &str, state: &str| findings(&format!("sink: {{ url: '{sink}' }}\nstate: '{state}'"));
+    for (sink, state) in [
+        ("s3://lake/raw", "s3://lake/raw"),
+        ("s3://lake/raw", "s3://state/raw/orders"),
+        ("s3://lake/raw", "s3://lake/state"),
+        ("s3://lake/raw", "s3://lake"),
+        ("s3://lake/raw", "s3://lake/rawer"),
+        ("s3://lake/raw", "s3://lake/raw/_state/x"),
+        ("/data/raw", "/data/state"),
+        ("file:///data/raw", "/data/raw/_state"),
+        ("data", "./state"),
+    ] {
+        assert_eq!(of(sink, state), [""; 0], "{sink} {state}");
+    }
+    for (sink, state) in [
+        ("s3://lake/raw", "s3://lake/raw/orders"),
+        ("s3://lake", "s3://lake/orders/_x"),
+        ("s3://lake/raw", "s3://lake/raw/_rejects/orders"),
+        ("s3://lake/raw", "s3://lake/raw/_rejects/orders/deep"),
+        ("s3://lake/raw", "s3://lake/raw/_forebay"),
+        ("s3://lake/_forebay/raw", "s3://lake"),
+        ("s3://lake/raw", "/data/state"),
+        ("/data/raw", "s3://lake/state"),
+        ("/data/raw", "/data/raw/orders"),
+        ("data", "./data/orders"),
+    ] {
+        let found = of(sink, state);
+        assert_eq!(found.len(), 1, "{sink} {state}: {found:?}");
+        assert!(found[0].contains("`state`"), "{found:?}");
+    }
+    let sink = parse(&with("state: s3://state/x")).unwrap().pipeline.sink;
+    assert_eq!(sink.state_url().to_string(), "s3://state/x");
+    assert_eq!(parse(LEAST).unwrap().pipeline.sink.state, None);
 }
 
 #[test]
@@ -417,6 +504,10 @@ fn columns_beside_the_values_are_read_in_one_order_without_repetition() {
     let p = of("metadata: [key]\nkey: { format: avro }");
     assert_eq!((p.metadata.len(), p.key.format), (0, Some(Format::Avro)));
     assert_eq!(of("key: { format: ignore }").key.format, None);
+    let p = of("value: { format: string }\nkey: { format: json_connect }");
+    assert!(p.key.comes_later() && !p.asks_registry());
+    let p = of("key: { format: json }");
+    assert!(!p.key.comes_later() && p.key.schema.is_none());
     assert_eq!(of("metadata: []").metadata, []);
     assert_eq!(of("metadata: headers").metadata, [Metadata::Headers]);
     one("metadata: [offset, epoch]", "FB0408", &["`metadata`", "`epoch`", "timestamp_type"]);
@@ -452,6 +543,21 @@ fn records_that_name_no_schema_need_no_registry() {
         let findings = parse(&format!("{least}value: {{ format: {format} }}\n")).unwrap_err();
         assert_eq!(findings.len(), 1);
         assert_eq!(findings[0].code.id, "FB0406");
+    }
+}
+
+#[test]
+fn schema_of_keys_is_read_from_its_file_and_belongs_to_their_format() {
+    let text = with("key: { format: json, schema: key.json }");
+    let file = SecretFile { text: "{}".to_owned(), exposed: None };
+    let world = World { files: HashMap::from([("conf/key.json", file)]), ..World::default() };
+    let config = Config::parse(&text, "conf/forebay.yaml", &world).unwrap();
+    assert_eq!(config.pipeline.key.schema.unwrap().text, "{}");
+    for other in ["format: string,", "format: json_connect,", ""] {
+        let text = text.replace("format: json,", other);
+        let findings = Config::parse(&text, "conf/forebay.yaml", &world).unwrap_err();
+        assert_eq!(findings.len(), 1, "{findings:?}");
+        assert!(findings[0].to_string().contains("key.format: json"), "{findings:?}");
     }
 }
 
@@ -523,7 +629,7 @@ registry:
   colour: blue
   auth: { password: p }
 value: { format: jason, enums: nmae, presence: 1 }
-key: { format: json }
+key: { format: jsn }
 partition_by: [{ name: x }, { expr: a, x: y }]
 sink:
   url: gs://x

@@ -54,7 +54,7 @@ use arrow::datatypes::i256;
 pub use leaf::{Booleans, Fixed, Full, Numbers, Texts};
 pub use meter::Meter;
 pub use nest::{Groups, Lists};
-pub use shape::{COLUMNS_MAX, Column, Layout, Leaf, Shape, Slot};
+pub use shape::{COLUMNS_MAX, Column, JSON_EXTENSION, Layout, Leaf, Shape, Slot};
 
 use crate::decode::codes;
 use crate::error::Reject;

@@ -1,14 +1,31 @@
 //! Change events → the rows they are about.
 //!
 //! Owns: what `value.unwrap: debezium` makes of a decoded batch: the columns of `after`, or of `before`
-//! for a delete, with `_op`, `_ts_ms` and `_deleted`; Debezium's own date and time types.
+//! for a delete, with `_op`, `_ts_ms` and `_deleted`; what Debezium's own types become.
 //! Does not own: decoding. It works on columns, whatever format they were decoded from.
 //! Bounded by: the batch: columns are taken as they are, or copied once where a batch holds deletes.
-//! Absent: tombstones (`pipeline::row`), times of day and times with zone, which keep their base types.
+//! Absent: tombstones (`pipeline::row`), types inside arrays of a table, which keep their base types.
+//!
+//! | Connect's name of a field | column |
+//! |---|---|
+//! | `io.debezium.time.Date` | date |
+//! | `io.debezium.time.Timestamp`, `MicroTimestamp`, `NanoTimestamp` | timestamp without zone (ms, µs, ns) |
+//! | `io.debezium.time.Time`, `MicroTime`, `NanoTime` | the integer, its unit in the field's metadata: MySQL's times go beyond a day and below zero, which Parquet's TIME cannot |
+//! | `io.debezium.time.MicroDuration`, `NanoDuration` | the integer, its unit in the field's metadata |
+//! | `io.debezium.time.ZonedTimestamp`, `ZonedTime`, `Iso…`, `Interval` | the text: it may hold an offset, `infinity`, or digits beyond the microsecond, and `partition_by` reads ISO 8601 |
+//! | `io.debezium.data.Json` | JSON text |
+//! | anything else | its base type; `org.apache.kafka.connect.data.*` have theirs from the decoder |
+//!
+//! The names stand in Avro (`connect.name`), in JSON Schema (`title`) and in the Connect schema of a record.
+//! Confluent's Protobuf converter writes no names of fields, so that Protobuf keeps integers; a connector with
+//! `time.precision.mode: connect` writes types that every format has.
+//!
+//! Where the state is one text (MongoDB: the document, Extended JSON), it becomes the column [`VALUE`], beside
+//! what the event says of the change itself: an update may come with that alone.
 //!
 //! Source: Debezium's documentation of change events ("Data change events", "Temporal types") and of
-//! its `ExtractNewRecordState` transformation. `op` is `c`, `u`, `d`, `r`, `t` or `m`; only `d` takes `before`.
-//! Times come without zone, so the timestamps have none; a `ZonedTimestamp` is text with one.
+//! its `ExtractNewRecordState` transformation; Confluent's converters. `op` is `c`, `u`, `d`, `r`, `t` or `m`; only
+//! `d` takes `before`.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -26,17 +43,18 @@ use arrow::datatypes::{
 use arrow::error::ArrowError;
 use serde_json::Value as Json;
 
+use super::columns::JSON_EXTENSION;
 use super::readers::{Exact, Readers, UNIT};
 use super::{Options, Plan};
 use crate::config::Dialect;
 use crate::error::{Code, Fault, Kind};
-use crate::registry::{Parsed, Schema as Written};
+use crate::registry::Schema as Written;
 
 pub static ENVELOPE: Code = Code {
     id: "FB0285",
     kind: Kind::Reject,
     title: "schema that is no change event",
-    help: "`value.unwrap: debezium` takes records of `before`, `after`, `op` and `ts_ms`. Topics of heartbeats, transactions and schema changes hold others, and so do topics that a connector has unwrapped already: leave them out of `source`, or read them with a pipeline of their own.",
+    help: "`value.unwrap: debezium` takes records of `before`, `after`, `op` and `ts_ms`, of tables or (MongoDB) of documents as JSON text. Topics of heartbeats, transactions and schema changes hold others, and so do topics that a connector has unwrapped already: leave them out of `source`, or read them with a pipeline of their own.",
 };
 
 /// Every code of this file.
@@ -46,6 +64,22 @@ pub static CODES: &[&Code] = &[&ENVELOPE];
 pub const OP: &str = "_op";
 pub const TS_MS: &str = "_ts_ms";
 pub const DELETED: &str = "_deleted";
+/// Name of the column of a state that is one text.
+pub const VALUE: &str = "value";
+
+/// Name of the Connect schema of JSON text.
+const JSON: &str = "io.debezium.data.Json";
+/// What an event about a document says of the change, by the versions of the connector.
+const CHANGES: [&str; 3] = ["updateDescription", "patch", "filter"];
+
+/// Names of the Connect schemas inside a change event.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Names {
+    /// Of `after` itself.
+    pub state: Option<String>,
+    /// Of its members, by their names.
+    pub columns: HashMap<String, String>,
+}
 
 /// What a column becomes for the sake of its Debezium type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,12 +96,9 @@ enum Cast {
 /// How batches of one plan are unwrapped.
 #[derive(Debug)]
 pub struct Envelope {
-    before: usize,
-    after: usize,
-    op: usize,
-    ts_ms: Option<usize>,
-    /// Unknown fields of the whole event, which are kept as they are.
-    unknown: Option<usize>,
+    parts: Parts,
+    /// Columns of the whole event that are kept as they are, behind those of the state.
+    kept: Vec<usize>,
     casts: Vec<Cast>,
     fields: Vec<FieldRef>,
     /// What was chosen, one line each.
@@ -88,63 +119,74 @@ pub struct Unwrapped {
 impl Envelope {
     /// How rows of `plan`, compiled from `schema` if the registry has it, are unwrapped. Error: [`ENVELOPE`].
     pub fn new(plan: &Plan, schema: Option<&Written>, options: &Options) -> Result<Self, Fault> {
-        let names = match schema.map(|schema| &schema.parsed) {
-            Some(Parsed::Avro(avro)) => connect_names(&avro.json),
-            _ => plan.connect_names.clone(),
-        };
-        let Found { before, after, op, ts_ms } =
-            find(&plan.schema).map_err(|found| refuse(&plan.record_name, &found))?;
-        let DataType::Struct(members) = plan.schema.field(after).data_type() else {
-            return Err(refuse(&plan.record_name, "`after` without columns"));
-        };
+        let names = plan.connect_names(schema);
+        let parts = find(&plan.schema, names.as_ref())
+            .map_err(|found| refuse(&plan.record_name, &found))?;
+        let names = names.unwrap_or_default();
+        let state = plan.schema.field(parts.after);
         let readers = Readers::of(options);
+        let truncate = options.value.truncate_timestamps;
         let mut notes = Vec::new();
-        let (mut fields, mut casts) = (Vec::new(), Vec::new());
-        for member in members {
-            let named = names.get(member.name()).map(String::as_str).unwrap_or_default();
-            let truncate = options.value.truncate_timestamps;
-            let (field, cast) = match options.value.dialect {
+        let mut typed = |member: &Field, named: Option<&String>| {
+            let named = named.map(String::as_str).unwrap_or_default();
+            match options.value.dialect {
                 Dialect::Clean => typed(member, named, &readers, truncate, &mut notes),
                 // Connect knows the names of these types, and its sinks do not.
-                Dialect::Confluent(_) => (member.as_ref().clone(), Cast::None),
-            };
-            fields.push(Arc::new(field.with_nullable(true)));
-            casts.push(cast);
+                Dialect::Confluent(_) => (member.clone(), Cast::None),
+            }
+        };
+        let typed: Vec<(Field, Cast)> = match state.data_type() {
+            DataType::Struct(members) => {
+                members.iter().map(|m| typed(m, names.columns.get(m.name()))).collect()
+            }
+            _ => vec![typed(&state.clone().with_name(VALUE), names.state.as_ref())],
+        };
+        let (mut fields, casts): (Vec<_>, Vec<_>) = typed.into_iter().unzip();
+        let mut kept: Vec<usize> = plan.unknown_column().into_iter().collect();
+        if !parts.is_table {
+            kept.extend(CHANGES.iter().filter_map(|name| plan.schema.index_of(name).ok()));
         }
-        let unknown = plan.unknown_column();
-        if let Some(at) = unknown {
-            fields.push(Arc::new(plan.schema.field(at).clone().with_nullable(true)));
-        }
-        Ok(Self { before, after, op, ts_ms, unknown, casts, fields, notes })
+        fields.extend(kept.iter().map(|at| plan.schema.field(*at).clone()));
+        let fields = fields.into_iter().map(|field| Arc::new(field.with_nullable(true))).collect();
+        Ok(Self { parts, kept, casts, fields, notes })
     }
 
     /// The columns of the table, all nullable, without [`OP`], [`TS_MS`] and [`DELETED`]; behind them that
-    /// of `value.unknown_fields: keep`.
+    /// of `value.unknown_fields: keep`, and what is said of a document's change.
     pub fn fields(&self) -> &[FieldRef] {
         &self.fields
     }
 
     /// Unwraps rows of the plan. Errors: none with rows of the plan it was made for.
     pub fn unwrap(&self, rows: &RecordBatch) -> Result<Unwrapped, ArrowError> {
-        let op = rows.column(self.op);
+        let Parts { before, after, op, ts_ms, .. } = self.parts;
+        let op = rows.column(op);
         let deleted = cmp::eq(op, &StringArray::new_scalar("d"))?;
         // A null is no delete.
         let deleted = match deleted.nulls() {
             Some(nulls) => BooleanArray::new(deleted.values() & nulls.inner(), None),
             None => deleted,
         };
-        let after = rows.column(self.after);
-        let columns = if deleted.has_true() {
-            let from: Vec<(usize, usize)> =
-                deleted.values().iter().enumerate().map(|(row, d)| (usize::from(d), row)).collect();
-            let before = rows.column(self.before);
-            flatten(interleave(&[after.as_ref(), before.as_ref()], &from)?.as_struct())?
-        } else {
-            flatten(after.as_struct())?
+        let after = rows.column(after);
+        let state = match before.filter(|_| deleted.has_true()).map(|at| rows.column(at)) {
+            Some(before) => {
+                let from: Vec<(usize, usize)> = deleted
+                    .values()
+                    .iter()
+                    .enumerate()
+                    .map(|(row, d)| (usize::from(d), row))
+                    .collect();
+                interleave(&[after.as_ref(), before.as_ref()], &from)?
+            }
+            None => after.clone(),
+        };
+        let columns = match state.as_struct_opt() {
+            Some(table) => flatten(table)?,
+            None => vec![state],
         };
         let columns = columns.into_iter().zip(&self.casts).map(|(c, cast)| cast.apply(c));
-        let columns = columns.chain(self.unknown.map(|at| rows.column(at).clone())).collect();
-        let ts_ms = match self.ts_ms {
+        let columns = columns.chain(self.kept.iter().map(|at| rows.column(*at).clone())).collect();
+        let ts_ms = match ts_ms {
             Some(ts_ms) => rows.column(ts_ms).clone(),
             None => Arc::new(Int64Array::new_null(rows.num_rows())),
         };
@@ -163,43 +205,55 @@ fn flatten(rows: &StructArray) -> Result<Vec<ArrayRef>, ArrowError> {
     }
 }
 
-struct Found {
-    before: usize,
+/// Where the parts of an envelope stand.
+#[derive(Debug, Clone, Copy)]
+struct Parts {
+    /// Documents may come without.
+    before: Option<usize>,
     after: usize,
     op: usize,
     ts_ms: Option<usize>,
+    /// The state has columns; else it is one text.
+    is_table: bool,
 }
 
-/// The parts of an envelope, or what is there in their place.
-fn find(schema: &Schema) -> Result<Found, String> {
+/// The parts of an envelope, or what is there in their place. `names`: none where the schema cannot say them.
+fn find(schema: &Schema, names: Option<&Names>) -> Result<Parts, String> {
     let index = |name: &str| schema.index_of(name).map_err(|_| format!("no field `{name}`"));
-    let (before, after, op) = (index("before")?, index("after")?, index("op")?);
-    for (name, at) in [("before", before), ("after", after)] {
-        let found = schema.field(at).data_type();
-        if !matches!(found, DataType::Struct(_)) {
-            return Err(format!("`{name}` of type {found}"));
-        }
+    let type_of = |at: usize| schema.field(at).data_type();
+    let (after, op) = (index("after")?, index("op")?);
+    let is_table = matches!(type_of(after), DataType::Struct(_));
+    let is_document = type_of(after) == &DataType::Utf8
+        && names.is_none_or(|names| names.state.as_deref() == Some(JSON));
+    let before = match index("before") {
+        Err(_) if is_document => None,
+        before => Some(before?),
+    };
+    let is_state = |at: usize| is_document || matches!(type_of(at), DataType::Struct(_));
+    let states = before.map(|at| ("before", at)).into_iter().chain([("after", after)]);
+    if let Some((name, at)) = states.into_iter().find(|(_, at)| !is_state(*at)) {
+        return Err(format!("`{name}` of type {}", type_of(at)));
     }
-    if schema.field(before).data_type() != schema.field(after).data_type() {
+    if before.is_some_and(|before| type_of(before) != type_of(after)) {
         return Err("`before` and `after` of different fields".to_owned());
     }
-    if schema.field(op).data_type() != &DataType::Utf8 {
-        return Err(format!("`op` of type {}", schema.field(op).data_type()));
+    if type_of(op) != &DataType::Utf8 {
+        return Err(format!("`op` of type {}", type_of(op)));
     }
     let ts_ms = schema.index_of("ts_ms").ok();
-    if let Some(found) = ts_ms.map(|at| schema.field(at).data_type())
+    if let Some(found) = ts_ms.map(type_of)
         && found != &DataType::Int64
     {
         return Err(format!("`ts_ms` of type {found}"));
     }
-    Ok(Found { before, after, op, ts_ms })
+    Ok(Parts { before, after, op, ts_ms, is_table })
 }
 
 fn refuse(record_name: &str, found: &str) -> Fault {
     Fault::new(
         &ENVELOPE,
         format!(
-            "schema of `{record_name}`: {found}, records `before` and `after` of the same fields and a text `op` required by `value.unwrap: debezium`; leave the topic out of `source`, or unwrap nothing"
+            "schema of `{record_name}`: {found}, records (or, of documents, JSON texts) `before` and `after` of the same fields and a text `op` required by `value.unwrap: debezium`; leave the topic out of `source`, or unwrap nothing"
         ),
     )
 }
@@ -235,6 +289,13 @@ fn typed(
         ("io.debezium.time.Time", DataType::Int32) => return (unit(field, "ms"), Cast::None),
         ("io.debezium.time.MicroTime", DataType::Int64) => return (unit(field, "us"), Cast::None),
         ("io.debezium.time.NanoTime", DataType::Int64) => return (unit(field, "ns"), Cast::None),
+        ("io.debezium.time.MicroDuration", DataType::Int64) => {
+            return (unit(field, "us"), Cast::None);
+        }
+        ("io.debezium.time.NanoDuration", DataType::Int64) => {
+            return (unit(field, "ns"), Cast::None);
+        }
+        (JSON, DataType::Utf8) => return (as_json(field), Cast::None),
         _ => return (field.clone(), Cast::None),
     };
     (field.clone().with_data_type(data_type), cast)
@@ -244,6 +305,13 @@ fn typed(
 fn unit(field: &Field, unit: &str) -> Field {
     let mut metadata = field.metadata().clone();
     metadata.insert(UNIT.to_owned(), unit.to_owned());
+    field.clone().with_metadata(metadata)
+}
+
+/// The field, as Parquet's JSON.
+fn as_json(field: &Field) -> Field {
+    let mut metadata = field.metadata().clone();
+    metadata.extend(JSON_EXTENSION.map(|(key, value)| (key.to_owned(), value.to_owned())));
     field.clone().with_metadata(metadata)
 }
 
@@ -276,34 +344,34 @@ impl Cast {
     }
 }
 
-/// Names of the Connect schemas of a table's fields, out of an envelope's Avro text: the table's record
-/// stands where it is used first.
-fn connect_names(json: &str) -> HashMap<String, String> {
-    let Ok(envelope) = serde_json::from_str::<Json>(json) else { return HashMap::new() };
-    let fields = |record: &Json| record.get("fields").and_then(Json::as_array).cloned();
-    let record = fields(&envelope).unwrap_or_default().into_iter().find_map(|field| {
-        let name = field.get("name").and_then(Json::as_str)?;
-        let of_table = matches!(name, "before" | "after");
-        branches(field.get("type")?).into_iter().find_map(fields).filter(|_| of_table)
-    });
-    let named = |field: &Json| {
-        let name = field.get("name").and_then(Json::as_str)?;
-        let connect = |ty: &&Json| ty.get("connect.name").and_then(Json::as_str).map(str::to_owned);
-        let branches = branches(field.get("type")?);
-        Some((name.to_owned(), branches.iter().find_map(connect)?))
-    };
-    record.unwrap_or_default().iter().filter_map(named).collect()
-}
-
-/// The same out of the Connect schema inside an event, in which each field says its own name.
-pub(super) fn embedded_names(schema: &[u8]) -> HashMap<String, String> {
-    let Ok(envelope) = serde_json::from_slice::<Json>(schema) else { return HashMap::new() };
-    let fields = |of: &Json| of.get("fields").and_then(Json::as_array).cloned().unwrap_or_default();
-    let text = |of: &Json, key: &str| of.get(key).and_then(Json::as_str).map(str::to_owned);
-    let table =
-        fields(&envelope).into_iter().find(|f| text(f, "field").as_deref() == Some("after"));
-    let named = |field: &Json| Some((text(field, "field")?, text(field, "name")?));
-    table.iter().flat_map(fields).filter_map(|field| named(&field)).collect()
+impl Names {
+    /// Out of an envelope's Avro text: the table's record stands where it is used first.
+    pub(super) fn of_avro(json: &str) -> Self {
+        let Ok(envelope) = serde_json::from_str::<Json>(json) else { return Self::default() };
+        let fields = |record: &Json| record.get("fields").and_then(Json::as_array).cloned();
+        let named = |field: &Json| {
+            let name = field.get("name").and_then(Json::as_str)?;
+            let connect =
+                |ty: &&Json| ty.get("connect.name").and_then(Json::as_str).map(str::to_owned);
+            let branches = branches(field.get("type")?);
+            Some((name.to_owned(), branches.iter().find_map(connect)?))
+        };
+        let states: Vec<Json> = fields(&envelope).unwrap_or_default();
+        let states = states.iter().filter(|field| {
+            matches!(field.get("name").and_then(Json::as_str), Some("before" | "after"))
+        });
+        let of_table = |field: &Json| branches(field.get("type")?).into_iter().find_map(fields);
+        Self {
+            columns: states
+                .clone()
+                .find_map(of_table)
+                .unwrap_or_default()
+                .iter()
+                .filter_map(named)
+                .collect(),
+            state: states.filter_map(named).find(|(name, _)| name == "after").map(|(_, c)| c),
+        }
+    }
 }
 
 /// The branches of a union; any other type alone.
@@ -336,13 +404,9 @@ mod tests {
             ("before", table(none)),
         ];
         let rows = RecordBatch::try_from_iter(columns).unwrap();
-        let Found { before, after, op, ts_ms } = find(&rows.schema()).unwrap();
         let envelope = Envelope {
-            before,
-            after,
-            op,
-            ts_ms,
-            unknown: None,
+            parts: find(&rows.schema(), Some(&Names::default())).unwrap(),
+            kept: Vec::new(),
             casts: vec![Cast::None],
             fields: vec![Arc::new(Field::new("id", DataType::Int32, true))],
             notes: Vec::new(),
@@ -372,14 +436,14 @@ mod tests {
 
     #[test]
     fn names_of_connect_schemas_are_found_in_the_first_of_before_and_after() {
-        let names = connect_names(
+        let names = Names::of_avro(
             r#"{"fields":[{"name":"source","type":{"fields":[{"name":"at","type":{"type":"long","connect.name":"no"}}]}},
             {"name":"after","type":["null",{"name":"V","fields":[
                 {"name":"at","type":["null",{"type":"long","connect.name":"yes"}]},{"name":"id","type":"int"}]}]}]}"#,
         );
-        assert_eq!(names, HashMap::from([("at".to_owned(), "yes".to_owned())]));
+        assert_eq!(names.columns, HashMap::from([("at".to_owned(), "yes".to_owned())]));
         for odd in ["", "3", "[]", r#"{"fields":{}}"#, r#"{"fields":[{"name":"after"}]}"#] {
-            assert_eq!(connect_names(odd), HashMap::new(), "{odd}");
+            assert_eq!(Names::of_avro(odd), Names::default(), "{odd}");
         }
     }
 }

@@ -15,13 +15,12 @@ pub mod protobuf;
 pub mod readers;
 pub mod text;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
-use crate::config::{self, Dialect, Format, Unwrap};
+use crate::config::{self, Dialect, Format};
 use crate::error::{Fault, Reject};
 use crate::registry::{JsonSchema, Parsed, Schema};
 use columns::{Columns, Meter, Shape};
@@ -46,8 +45,6 @@ pub struct Plan {
     pub record_name: String,
     /// What was chosen for the sake of the readers, one line each: `created_at: ns → µs for spark`.
     pub notes: Vec<String>,
-    /// Names of the Connect schemas of a table's fields, where a change event holds its schema itself.
-    connect_names: HashMap<String, String>,
     shape: Arc<Shape>,
     limits: config::Limits,
     program: Program,
@@ -99,6 +96,16 @@ impl Plan {
             Program::Avro(program) => program.is_scalar(),
             Program::Json(program) => program.is_scalar(),
             Program::Text(_) => true,
+        }
+    }
+
+    /// Names that Connect's schemas of a change event have; none where its schema cannot hold them: Confluent's
+    /// Protobuf converter leaves them away.
+    fn connect_names(&self, schema: Option<&Schema>) -> Option<envelope::Names> {
+        match (&self.program, schema.map(|schema| &schema.parsed)) {
+            (Program::Json(program), _) => Some(program.connect_names().clone()),
+            (_, Some(Parsed::Avro(avro))) => Some(envelope::Names::of_avro(&avro.json)),
+            _ => None,
         }
     }
 
@@ -173,11 +180,7 @@ impl Plan {
     /// Errors: [`json::codes::CONNECT`], and those of [`Plan::compile`] about width and depth.
     pub fn embedded(schema: &[u8], options: &Options) -> Result<Arc<Plan>, Fault> {
         let compiled = json::compile_connect(schema, options)?;
-        let mut plan = Self::new(compiled, options, Program::Json);
-        if options.value.unwrap == Unwrap::Debezium {
-            plan.connect_names = envelope::embedded_names(schema);
-        }
-        Ok(Arc::new(plan))
+        Ok(Arc::new(Self::new(compiled, options, Program::Json)))
     }
 
     fn new<P>(compiled: Compiled<P>, options: &Options, wrap: fn(Box<P>) -> Program) -> Self {
@@ -190,7 +193,6 @@ impl Plan {
             schema,
             record_name: compiled.record_name,
             notes,
-            connect_names: HashMap::new(),
             shape: compiled.shape,
             limits: options.limits,
             program: wrap(Box::new(compiled.program)),

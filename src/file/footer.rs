@@ -5,6 +5,7 @@
 //! Bounded by: what the footer holds; nothing is allocated by a number read from it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::str::FromStr;
 
 use ::parquet::file::metadata::{KeyValue, ParquetMetaData};
 use arrow::datatypes::{DataType, Field, Fields, Schema};
@@ -15,6 +16,9 @@ use crate::position::TopicPartition;
 
 /// Field metadata of Arrow columns under which `decode` leaves a Protobuf field's number, as text.
 pub const FIELD_NUMBER: &str = "forebay.field_number";
+
+/// The same of the unit of a whole number.
+pub const UNIT: &str = "forebay.unit";
 
 pub const PIPELINE: &str = "forebay.pipeline";
 /// Id of the commit record that names the file. Not in files that no commit names.
@@ -36,6 +40,9 @@ pub const ROLE: &str = "forebay.role";
 pub const PARTITION_VALUES: &str = "forebay.partition_values";
 /// JSON: an object from column path to the field's number in its schema. Only where fields have numbers.
 pub const FIELD_NUMBERS: &str = "forebay.field_numbers";
+/// JSON: an object from column path to the unit (`s`, `ms`, `us`, `ns`) of a time of day or a duration that is a
+/// whole number in the file. Only where there are such columns.
+pub const UNITS: &str = "forebay.units";
 
 /// The pairs of a file's footer.
 pub(super) fn pairs(from: &Provenance, rows: u64, schema: &Schema) -> Vec<KeyValue> {
@@ -58,27 +65,32 @@ pub(super) fn pairs(from: &Provenance, rows: u64, schema: &Schema) -> Vec<KeyVal
     if !from.commit.is_empty() {
         pairs.push(pair(COMMIT, from.commit.clone()));
     }
-    let mut numbers = BTreeMap::new();
-    collect(schema.fields(), "", &mut numbers);
+    let mut numbers: BTreeMap<String, u32> = BTreeMap::new();
+    collect(schema.fields(), "", FIELD_NUMBER, &mut numbers);
     if !numbers.is_empty() {
         pairs.push(pair(FIELD_NUMBERS, serde_json::json!(numbers).to_string()));
+    }
+    let mut units: BTreeMap<String, String> = BTreeMap::new();
+    collect(schema.fields(), "", UNIT, &mut units);
+    if !units.is_empty() {
+        pairs.push(pair(UNITS, serde_json::json!(units).to_string()));
     }
     pairs
 }
 
-/// Numbers of all fields that have one; a path is dotted, and leaves out the levels that only lists
-/// and maps have.
-fn collect(fields: &Fields, above: &str, out: &mut BTreeMap<String, u32>) {
+/// What all fields that have it hold under a key of their metadata; a path is dotted, and leaves out the levels
+/// that only lists and maps have.
+fn collect<T: FromStr>(fields: &Fields, above: &str, key: &str, out: &mut BTreeMap<String, T>) {
     for field in fields {
         let path = if above.is_empty() {
             field.name().clone()
         } else {
             format!("{above}.{}", field.name())
         };
-        if let Some(number) = field.metadata().get(FIELD_NUMBER).and_then(|n| n.parse().ok()) {
-            out.insert(path.clone(), number);
+        if let Some(held) = field.metadata().get(key).and_then(|text| text.parse().ok()) {
+            out.insert(path.clone(), held);
         }
-        collect(children(field), &path, out);
+        collect(children(field), &path, key, out);
     }
 }
 

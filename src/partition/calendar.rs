@@ -5,6 +5,8 @@ use jiff::fmt::{strtime, temporal::DateTimeParser};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 
+use crate::flaw::{Flaw, planted};
+
 static PARSER: DateTimeParser = DateTimeParser::new();
 
 /// An IANA zone or a fixed offset.
@@ -176,7 +178,11 @@ pub fn span(zone: &TimeZone, second: i64) -> Span {
         Timestamp::from_second(second.clamp(first, last)).unwrap_or(Timestamp::UNIX_EPOCH)
     };
     let at = instant(second);
-    let offset = i64::from(zone.to_offset(at).seconds());
+    let of = match planted(Flaw::DaylightIgnored) {
+        true => instant(second - second.rem_euclid(31_557_600)),
+        false => at,
+    };
+    let offset = i64::from(zone.to_offset(of).seconds());
     // `preceding` is strict, and a transition at this very second has happened.
     let before = zone.preceding(instant(second.saturating_add(1))).next();
     let low = before.map_or(i64::MIN, |t| t.timestamp().as_second());

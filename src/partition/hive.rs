@@ -9,6 +9,7 @@
 use sha2::{Digest, Sha256};
 
 use crate::config::Escape;
+use crate::flaw::{Flaw, planted};
 
 /// Stands for null (Hive's own token).
 pub const NULL: &str = "__HIVE_DEFAULT_PARTITION__";
@@ -29,6 +30,7 @@ const HEX: &[u8; 16] = b"0123456789ABCDEF";
 /// True for what is escaped wherever it stands, in hive mode.
 fn special(c: char) -> bool {
     match c {
+        '[' if planted(Flaw::EscapeOmitted) => false,
         '\0'..='\x1f' | '\x7f' => true,
         '"' | '#' | '%' | '\'' | '*' | '/' | ':' | '=' | '?' | '[' | '\\' | ']' | '^' | '{' => true,
         ' '..='~' => false,

@@ -6,14 +6,18 @@
 //! Only codes that such a fault can cause count: no schema, no plan, message indexes that name
 //! nothing. One schema pauses its Kafka partition when, within a minute, it made
 //! `REJECTS_MAX` of them, or `REJECTS_MANY` that are more than half of all records; or at the first, where
-//! the configuration says so. The pause ends by itself when the registry's answer changes.
+//! the configuration says so. The pause ends by itself when the registry's answer changes: with a schema
+//! where there was none, with another reason why there is none, with another schema where one is there and
+//! unusable. (While that one is gone it may be under repair: the pause goes on.)
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::clock::Now;
 use crate::config::UnusableSchema;
 use crate::error::Reject;
 use crate::pipeline::intake;
+use crate::registry::Schema;
 use crate::wire::{self, SchemaRef};
 
 const WINDOW_MS: u64 = 60_000;
@@ -43,16 +47,16 @@ pub struct Breaker {
     enabled: bool,
     unusable_schema: UnusableSchema,
     windows: HashMap<SchemaRef, Window>,
-    /// Paused schemas, and whether a schema that can be found ends the pause.
+    /// Paused schemas, and what the registry said of them.
     paused: HashMap<SchemaRef, Paused>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Paused {
-    /// What the registry said when the pause began; learnt from its next answer.
+    /// Why the registry had no schema when the pause began; learnt from its next answer.
     answer: Option<String>,
-    /// The schema was there, and is what is wrong.
-    known: bool,
+    /// The schema that was there, and is what is wrong.
+    unusable: Option<Arc<Schema>>,
 }
 
 impl Breaker {
@@ -73,7 +77,7 @@ impl Breaker {
         let at_once = self.unusable_schema == UnusableSchema::Pause
             && (missing || reject.code == &intake::PLAN);
         if let Some(schema) = schema.filter(|_| at_once) {
-            return self.pause(schema, unusable);
+            return self.pause(schema);
         }
         let Some(schema) = schema.filter(|_| self.enabled && (missing || unusable)) else {
             return Verdict::Go;
@@ -98,21 +102,29 @@ impl Breaker {
             return Verdict::Go;
         }
         self.windows.remove(&schema);
-        self.pause(schema, unusable)
+        self.pause(schema)
     }
 
-    fn pause(&mut self, schema: SchemaRef, known: bool) -> Verdict {
-        self.paused.insert(schema, Paused { answer: None, known });
+    fn pause(&mut self, schema: SchemaRef) -> Verdict {
+        self.paused.insert(schema, Paused::default());
         Verdict::Pause(schema)
+    }
+
+    /// The pause that has just begun is for this schema, which the registry gave.
+    pub fn blame(&mut self, schema: SchemaRef, unusable: Arc<Schema>) {
+        if let Some(paused) = self.paused.get_mut(&schema) {
+            paused.unusable = Some(unusable);
+        }
     }
 
     pub fn paused(&self, schema: SchemaRef) -> bool {
         self.paused.contains_key(&schema)
     }
 
-    /// The registry gave the schema. True if its records may flow.
-    pub fn found(&mut self, schema: SchemaRef) -> bool {
-        if self.paused.get(&schema).is_some_and(|p| p.known) {
+    /// The registry gave this schema. True if its records may flow.
+    pub fn found(&mut self, schema: SchemaRef, found: &Schema) -> bool {
+        let unusable = self.paused.get(&schema).and_then(|p| p.unusable.as_ref());
+        if unusable.is_some_and(|unusable| unusable.is_same(found)) {
             return false;
         }
         self.paused.remove(&schema);
@@ -123,6 +135,7 @@ impl Breaker {
     pub fn refused(&mut self, schema: SchemaRef, reason: &str) -> bool {
         let Some(paused) = self.paused.get_mut(&schema) else { return true };
         match &paused.answer {
+            _ if paused.unusable.is_some() => false,
             Some(before) if before != reason => {
                 self.paused.remove(&schema);
                 true
@@ -139,12 +152,18 @@ impl Breaker {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::registry::Language;
+    use crate::registry::compile::compile;
 
     fn now(mono_ms: u64) -> Now {
         Now { wall_ms: 0, mono_ms }
     }
 
     const ID: SchemaRef = SchemaRef::Id(7);
+
+    fn schema(text: &str) -> Schema {
+        compile(7, Language::Avro, text, &[]).unwrap()
+    }
 
     #[test]
     fn few_rejects_among_good_records_never_pause() {
@@ -175,7 +194,7 @@ mod tests {
         let verdicts: Vec<_> =
             (0..100).map(|i| breaker.note(&reject, Some(ID), i, now(i))).collect();
         assert_eq!(verdicts.last(), Some(&Verdict::Pause(ID)));
-        assert!(breaker.found(ID));
+        assert!(breaker.found(ID, &schema("\"int\"")));
         assert!(!breaker.paused(ID));
     }
 
@@ -185,10 +204,16 @@ mod tests {
         let missing = Reject::new(&intake::NO_SCHEMA, "x");
         assert_eq!(breaker.note(&missing, Some(ID), 1, now(0)), Verdict::Pause(ID));
         assert!(!breaker.refused(ID, "40403"));
-        assert!(breaker.found(ID));
+        assert!(breaker.found(ID, &schema("\"int\"")));
         let unusable = Reject::new(&intake::PLAN, "x");
         assert_eq!(breaker.note(&unusable, Some(ID), 2, now(0)), Verdict::Pause(ID));
-        assert!(!breaker.found(ID), "it is there, and cannot be used");
+        breaker.blame(ID, Arc::new(schema("\"int\"")));
+        assert!(!breaker.found(ID, &schema("\"int\"")), "it is there, and cannot be used");
+        for answer in ["40403", "does not compile"] {
+            assert!(!breaker.refused(ID, answer), "it may be under repair");
+        }
+        assert!(breaker.found(ID, &schema("\"long\"")), "another one");
+        assert!(!breaker.paused(ID));
         // What a damaged record can cause as well stays a reject.
         let indexes = Reject::new(&wire::INDEXES, "x");
         assert_eq!(breaker.note(&indexes, Some(SchemaRef::Id(8)), 3, now(0)), Verdict::Go);

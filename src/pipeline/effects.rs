@@ -5,7 +5,7 @@
 //! Does not own: Kafka (`threads`), what an answer means (`task`).
 //! Bounded by: `REQUESTS_MAX` store requests at a time; bytes waiting are counted in `uploading`.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -16,11 +16,12 @@ use tokio::sync::{Semaphore, mpsc};
 
 use crate::clock;
 use crate::commit::janitor::{self, Claimed};
-use crate::commit::machine::{FileId, Ticket, Wrote};
-use crate::commit::record::{Record, parse_key};
+use crate::commit::machine::{Chains, FileId, Ticket, Wrote};
+use crate::commit::record::{self, Record, Topic};
+use crate::crash::{self, Point};
 use crate::error::{Fault, Kind};
 use crate::pipeline::lanes::Output;
-use crate::pipeline::task::Event;
+use crate::pipeline::task::{Event, TopicAt};
 use crate::position::TopicPartition;
 use crate::registry;
 use crate::store::{Put, Staged, Store};
@@ -51,6 +52,8 @@ pub struct Effects {
 /// What all workers share.
 pub struct Shared {
     pub store: Store,
+    /// Publishing once more may bring back a file that was moved away: it is looked for first.
+    revives: bool,
     requests: Semaphore,
     /// Bytes handed over and not yet staged.
     pub uploading: AtomicUsize,
@@ -62,10 +65,16 @@ impl Shared {
     pub fn new(store: Store) -> Self {
         Self {
             store,
+            revives: false,
             requests: Semaphore::new(REQUESTS_MAX),
             uploading: AtomicUsize::new(0),
             claims: Mutex::default(),
         }
+    }
+
+    /// As the probe says; what it could not try is taken for the worse.
+    pub fn reviving(self, revives: Option<bool>) -> Self {
+        Self { revives: revives != Some(false), ..self }
     }
 }
 
@@ -85,13 +94,14 @@ impl Effects {
         Self { runtime, registry, shared, answer, files: HashMap::new() }
     }
 
-    pub fn ask(&self, partition: TopicPartition, schema: SchemaRef, after_ms: u64) {
+    pub fn ask(&self, partition: TopicPartition, schema: SchemaRef, after_ms: u64, anew: bool) {
         let (registry, answer) = (self.registry.clone(), self.answer.clone());
         self.runtime.spawn(async move {
             if after_ms > 0 {
                 clock::sleep(Duration::from_millis(after_ms)).await;
             }
             let found = match registry {
+                Some(registry) if anew => registry.by_ref_anew(schema).await,
                 Some(registry) => registry.by_ref(schema).await,
                 None => return, // nobody asks where records name no schema
             };
@@ -183,16 +193,29 @@ impl Effects {
             }
             let result = {
                 let _permit = shared.requests.acquire().await.ok();
-                shared.store.put_create(&key, record.to_bytes().into()).await
+                let [unsent, sent, there] = points(&record);
+                crash::point(unsent);
+                let put = shared.store.put_create(&key, record.to_bytes().into());
+                let result = crash::under_way(sent, put).await;
+                crash::point(there);
+                result
             };
             answer(partition, Event::Wrote(ticket, wrote(result)));
         });
     }
 
-    pub fn list_chains(&self, partition: TopicPartition, ticket: Ticket, prefix: String) {
+    pub fn list_chains(
+        &self,
+        partition: TopicPartition,
+        ticket: Ticket,
+        prefix: String,
+        folder: String,
+        topic: TopicAt,
+    ) {
         let (shared, answer) = (self.shared.clone(), self.answer.clone());
         self.runtime.spawn(async move {
-            let found = patiently(&prefix, || folders(&shared.store, &prefix)).await;
+            let store = &shared.store;
+            let found = patiently(&prefix, || chains(store, &prefix, &folder, &topic)).await;
             answer(partition, Event::Chains(ticket, found));
         });
     }
@@ -217,17 +240,34 @@ impl Effects {
         }
     }
 
-    pub fn publish(&self, partition: TopicPartition, commit: Ticket, files: Vec<Staged>) {
+    pub fn publish(
+        &self,
+        partition: TopicPartition,
+        commit: Ticket,
+        files: Vec<Staged>,
+        recovery: bool,
+    ) {
         let (shared, answer) = (self.shared.clone(), self.answer.clone());
         self.runtime.spawn(async move {
             let shared = &shared;
+            let count = files.len();
             let results: Vec<Result<(), Fault>> = futures::stream::iter(files)
-                .map(|staged| async move { publish_one(shared, &staged).await })
+                .map(|staged| async move { publish_one(shared, &staged, recovery).await })
                 .buffer_unordered(PUBLISH_MAX)
+                .enumerate()
+                .map(|(done, result)| {
+                    if done + 1 < count {
+                        crash::point(Point::SomePublished);
+                    }
+                    result
+                })
                 .collect()
                 .await;
             let event = match results.into_iter().find_map(Result::err) {
-                None => Event::Published(commit),
+                None => {
+                    crash::point(Point::AllPublished);
+                    Event::Published(commit)
+                }
                 Some(fault) => Event::NotPublished(commit, fault),
             };
             answer(partition, event);
@@ -239,6 +279,14 @@ impl Shared {
     async fn get(&self, key: &str) -> Result<Option<Bytes>, Fault> {
         let _permit = self.requests.acquire().await.ok();
         self.store.get(key).await
+    }
+}
+
+/// Before a record is sent, while it is, and when it is there.
+fn points(record: &Record) -> [Point; 3] {
+    match record.kind {
+        record::Kind::Claim => [Point::ClaimUnsent, Point::ClaimSent, Point::ClaimThere],
+        _ => [Point::RecordUnsent, Point::RecordSent, Point::RecordThere],
     }
 }
 
@@ -275,24 +323,27 @@ async fn patiently<T, F: Future<Output = Result<T, Fault>>>(
     }
 }
 
-/// Folders of topics' chains below a prefix, each with its `/`.
-pub(super) async fn folders(store: &Store, prefix: &str) -> Result<Vec<String>, Fault> {
-    let mut found = BTreeSet::new();
-    let mut next = None;
-    loop {
-        let page = store.list(prefix, next.as_deref()).await?;
-        for entry in &page.entries {
-            let topic = parse_key(&entry.key)
-                .and_then(|(chain, _)| chain.trim_end_matches('/').rsplit_once('/'))
-                .map(|(topic, _)| format!("{topic}/"));
-            found.extend(topic);
-        }
-        // More than two are no other case than two.
-        if page.next.is_none() || found.len() > 1 {
-            return Ok(found.into_iter().collect());
-        }
-        next = page.next;
+/// What is there of a topic's chains; `topic` is written down if none of them is.
+///
+/// The folders first: what is in this topic's own before anybody wrote the topic down was there before it.
+pub(super) async fn chains(
+    store: &Store,
+    prefix: &str,
+    folder: &str,
+    topic: &TopicAt,
+) -> Result<Chains, Fault> {
+    let TopicAt { key, now } = topic;
+    let folders = store.folders(prefix).await?;
+    let mut there = store.get(key).await?;
+    let begun = folders.iter().any(|f| f == folder);
+    if let Some(now) = now.as_ref().filter(|_| there.is_none() && !begun) {
+        // Another instance may be doing the same: what is there in the end counts.
+        store.put_create(key, now.to_bytes().into()).await?;
+        there = store.get(key).await?;
     }
+    let topic =
+        there.map(|bytes| Topic::parse(&bytes).map_err(|f| f.at(key.clone()))).transpose()?;
+    Ok(Chains { folders, partitions: topic.map(|topic| topic.partitions) })
 }
 
 /// The janitor: aborts what no owner can publish any more, under these claims.
@@ -378,6 +429,7 @@ async fn take_step(
         return Ok(Some(Done::Discarded));
     }
     if open.is_none() {
+        crash::point(Point::BeforeUpload);
         *open = Some(shared.store.begin(key).await?);
     }
     let Some(mut upload) = open.take() else { return Ok(None) };
@@ -385,20 +437,31 @@ async fn take_step(
         Step::Part(bytes) => {
             let result = shared.store.part(&mut upload, bytes).await;
             *open = Some(upload);
+            crash::point(Point::PartSent);
             result.map(|()| None)
         }
-        Step::End(tail) => Ok(Some(Done::Staged(shared.store.finish(upload, tail).await?))),
+        Step::End(tail) => {
+            let staged = shared.store.finish(upload, tail).await?;
+            crash::point(Point::FileStaged);
+            Ok(Some(Done::Staged(staged)))
+        }
         Step::Discard => Ok(None),
     }
 }
 
 /// Publishes one file: transient faults are tried again until they pass.
-async fn publish_one(shared: &Shared, staged: &Staged) -> Result<(), Fault> {
+async fn publish_one(shared: &Shared, staged: &Staged, recovery: bool) -> Result<(), Fault> {
     let mut tries = 0;
     loop {
         let result = {
             let _permit = shared.requests.acquire().await.ok();
-            shared.store.publish(staged).await
+            let publishing = async {
+                match shared.revives && (recovery || tries > 0) {
+                    true => shared.store.publish_unless_there(staged).await,
+                    false => shared.store.publish(staged).await,
+                }
+            };
+            crash::under_way(Point::PublishSent, publishing).await
         };
         match result {
             Err(fault) if passes(&fault) => {

@@ -31,7 +31,7 @@ use crate::registry::{Language, Schema};
 use crate::wire::{self, Frame, Reading, SchemaRef, Side};
 pub use messages::takes;
 use messages::{Messages, Stop, message, of_key, of_value, refused};
-use origin::Origin;
+use origin::{Embedded, Origin};
 use schemas::{Entry, REMEMBERED};
 
 pub static NO_SCHEMA: Code = Code {
@@ -114,8 +114,9 @@ pub struct Intake {
     settings: Arc<Settings>,
     topic_partition: TopicPartition,
     origin: Origin,
-    /// How message indexes may be written in this topic.
+    /// How message indexes may be written in this topic: in values, in keys.
     readings: &'static [Reading],
+    key_readings: &'static [Reading],
     /// Those that value and key of the record at hand are read with.
     reading: Reading,
     key_reading: Reading,
@@ -127,7 +128,11 @@ pub struct Intake {
     value_plans: Vec<ValuePlan>,
     key_plans: Vec<Arc<Plan>>,
     of_keys: decode::Options,
-    by_pair: HashMap<Pair, Result<usize, Box<Reject>>>,
+    /// What keys become, where the configuration says it.
+    fixed_key: Result<KeyPlan, Box<Reject>>,
+    /// Where keys have their schemas inside.
+    embedded_keys: Embedded,
+    by_pair: HashMap<Pair, Result<usize, Stop>>,
     last_pair: Option<(Pair, usize)>,
     /// The value's plan of the last row that had one.
     before: Option<usize>,
@@ -150,16 +155,21 @@ pub struct Intake {
 impl Intake {
     pub fn new(settings: Arc<Settings>, topic_partition: TopicPartition) -> Self {
         let limit = settings.row.decode.limits.record_bytes;
-        let readings = wire::readings(settings.wire.message_indexes(&topic_partition.topic));
+        let form = settings.wire.message_indexes(&topic_partition.topic);
+        let readings = wire::readings(settings.value_indexes.unwrap_or(form));
+        let key_readings = wire::readings(form);
         Self {
             breaker: Breaker::new(settings.breaker, settings.unusable_schema),
             rejects: RejectRows::new(topic_partition.clone(), limit),
             plain: settings.row.is_plain(),
             of_keys: settings.row.of_keys(),
+            fixed_key: settings.row.key_plan().map_err(|f| refused(&f)),
+            embedded_keys: Embedded::default(),
             origin: Origin::new(settings.row.decode.value.format),
             readings,
+            key_readings,
             reading: first(readings),
-            key_reading: first(readings),
+            key_reading: first(key_readings),
             settings,
             topic_partition,
             schemas: HashMap::new(),
@@ -210,7 +220,9 @@ impl Intake {
     pub fn take(&mut self, record: &Record<'_>, now: Now) -> Taken {
         self.taken += 1;
         let taken = match self.row(record, now) {
-            Err(stop @ Stop::Reject(..)) if self.readings.len() > 1 => {
+            Err(stop @ Stop::Reject(..))
+                if self.readings.len().max(self.key_readings.len()) > 1 =>
+            {
                 self.guess(stop, record, now)
             }
             taken => taken,
@@ -227,7 +239,12 @@ impl Intake {
                         self.reject(record, &reject);
                         Taken::Rejected
                     }
-                    Verdict::Pause(schema) => Taken::Wait(schema),
+                    Verdict::Pause(schema) => {
+                        if let Some(Entry::Ready(unusable)) = self.schemas.get(&schema) {
+                            self.breaker.blame(schema, unusable.clone());
+                        }
+                        Taken::Wait(schema)
+                    }
                 }
             }
             Err(Stop::Wait(schema)) => Taken::Wait(schema),
@@ -280,16 +297,17 @@ impl Intake {
                 }
             }
         }
-        (self.reading, self.key_reading) = (first(self.readings), first(self.readings));
+        (self.reading, self.key_reading) = (first(self.readings), first(self.key_readings));
         found
     }
 
     /// The ways in which one half of a record may be read: one, where there are no message indexes.
     fn guesses(&self, record: &Record<'_>, side: Side) -> &'static [Reading] {
+        let readings = if side == Side::Key { self.key_readings } else { self.readings };
         let schema = self.frame_of(record, side).and_then(|schema| self.schemas.get(&schema));
         match schema {
-            Some(Entry::Ready(schema)) if schema.language == Language::Protobuf => self.readings,
-            _ => self.readings.get(..1).unwrap_or_default(),
+            Some(Entry::Ready(schema)) if schema.language == Language::Protobuf => readings,
+            _ => readings.get(..1).unwrap_or_default(),
         }
     }
 
@@ -344,7 +362,7 @@ impl Intake {
         let pair = (value.map(|(plan, _)| plan).or(self.before), key_plan);
         let slot = match &self.last_pair {
             Some((last, slot)) if *last == pair => *slot,
-            _ => self.pair(pair).map_err(of_value)?,
+            _ => self.pair(pair)?,
         };
         self.last_pair = Some((pair, slot));
         self.last = Some(slot);
@@ -383,6 +401,9 @@ impl Intake {
         now: Now,
     ) -> Result<(Option<usize>, Option<&'a [u8]>), Stop> {
         let Some(format) = self.settings.row.key.format else { return Ok((None, None)) };
+        if format == Format::JsonConnect {
+            return self.embedded_key(record.key);
+        }
         if !format.is_framed() {
             return Ok((None, record.key));
         }
@@ -428,33 +449,44 @@ impl Intake {
 
     fn add_value(&mut self, value: ValuePlan) -> Result<usize, Box<Reject>> {
         if self.plain {
-            return self.make_slot(Some(value), KeyPlan::None);
+            return self.make_slot(Some(value), KeyPlan::None).map_err(|fault| refused(&fault));
         }
         self.value_plans.push(value);
         Ok(self.value_plans.len() - 1)
     }
 
     /// The slot of a value's plan and a key's.
-    fn pair(&mut self, pair: Pair) -> Result<usize, Box<Reject>> {
+    fn pair(&mut self, pair: Pair) -> Result<usize, Stop> {
         if let Some(made) = self.by_pair.get(&pair) {
             return made.clone();
         }
         let value = pair.0.and_then(|plan| self.value_plans.get(plan)).cloned();
         let key = match pair.1.and_then(|plan| self.key_plans.get(plan)) {
             Some(plan) => KeyPlan::Plan(plan.clone()),
-            None => KeyPlan::of(self.settings.row.key.format),
+            None => self.fixed_key.clone().map_err(of_key)?,
         };
-        let made = self.make_slot(value, key);
+        let made = self.make_slot(value.clone(), key.clone()).map_err(|fault| {
+            // The key is to blame if the value does without it.
+            let alone = matches!(key, KeyPlan::Plan(_)) && self.fits(value, KeyPlan::None).is_ok();
+            Stop::Reject(refused(&fault), if alone { Side::Key } else { Side::Value })
+        });
         self.by_pair.insert(pair, made.clone());
         made
     }
 
-    fn make_slot(&mut self, value: Option<ValuePlan>, key: KeyPlan) -> Result<usize, Box<Reject>> {
-        let schema_id = value.as_ref().map_or(0, ValuePlan::schema_id);
-        let plan = RowPlan::new(value, key, &self.settings.row).map_err(|f| refused(&f))?;
-        let bound = self.settings.partitioner.bind(&plan.schema, true).map_err(|faults| {
-            faults.first().map_or_else(|| Reject::new(&PLAN, "no reason"), refused)
+    /// What a row is, and where it goes.
+    fn fits(&self, value: Option<ValuePlan>, key: KeyPlan) -> Result<(Arc<RowPlan>, Bound), Fault> {
+        let plan = RowPlan::new(value, key, &self.settings.row)?;
+        let bound = self.settings.partitioner.bind(&plan.schema, true);
+        let bound = bound.map_err(|faults| {
+            faults.into_iter().next().unwrap_or_else(|| Fault::new(&PLAN, "no reason"))
         })?;
+        Ok((plan, bound))
+    }
+
+    fn make_slot(&mut self, value: Option<ValuePlan>, key: KeyPlan) -> Result<usize, Fault> {
+        let schema_id = value.as_ref().map_or(0, ValuePlan::schema_id);
+        let (plan, bound) = self.fits(value, key)?;
         self.slots.push(Slot { rows: Builder::new(plan), bound, group: usize::MAX, schema_id });
         Ok(self.slots.len() - 1)
     }

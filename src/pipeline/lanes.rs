@@ -166,14 +166,8 @@ pub struct Lanes {
 impl Lanes {
     /// `generation` numbers the assignments of a run: files of a later one get other names and ids.
     pub fn new(files: Arc<Files>, topic_partition: TopicPartition, generation: u64) -> Self {
-        let origin = Origin {
-            pipeline: &files.pipeline,
-            cluster: files.cluster.as_deref().unwrap_or_default(),
-            topic: &topic_partition.topic,
-            generation: 0,
-        };
         Self {
-            hash: origin.hash(),
+            hash: String::new(),
             topic_partition,
             groups: Vec::new(),
             stored: Vec::new(),
@@ -191,8 +185,16 @@ impl Lanes {
         }
     }
 
-    /// The epoch that names of files carry from here on.
-    pub fn claimed(&mut self, epoch: u64) {
+    /// What names of files carry from here on: the epoch, and a hash of all that makes another chain. A topic that
+    /// was made anew has the same offsets and epochs again.
+    pub fn claimed(&mut self, epoch: u64, topic_id: Option<&str>) {
+        let origin = Origin {
+            pipeline: &self.files.pipeline,
+            cluster: self.files.cluster.as_deref().unwrap_or_default(),
+            topic: topic_id.unwrap_or(&self.topic_partition.topic),
+            generation: 0,
+        };
+        self.hash = origin.hash();
         self.epoch = epoch;
     }
 

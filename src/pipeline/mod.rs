@@ -16,6 +16,8 @@ pub mod effects;
 pub mod state;
 pub mod watch;
 pub mod worker;
+pub mod rebuild;
+pub mod operate;
 pub mod threads;
 pub mod simulated;
 
@@ -31,7 +33,7 @@ use crate::file::{self, Encoding};
 use crate::partition::Partitioner;
 use crate::pipeline::effects::Shared;
 use crate::pipeline::lanes::Files;
-use crate::pipeline::row::{KeyPlan, RowPlan, ValuePlan};
+use crate::pipeline::row::{RowPlan, ValuePlan};
 use crate::pipeline::task::Settings;
 use crate::pipeline::threads::{Budget, Control, Ended, Run};
 use crate::pipeline::watch::Watch;
@@ -59,7 +61,7 @@ const QUEUE_BYTES: usize = 8 << 20;
 /// Longest wait for brokers at the start of a drain.
 const BROKERS_MAX: Duration = Duration::from_secs(15);
 /// Bytes of one part handed to a store that does not ask for more.
-const PART_BYTES: usize = 8 << 20;
+pub const PART_BYTES: usize = 8 << 20;
 
 /// What a run is told beside its configuration.
 #[derive(Debug, Clone, Copy)]
@@ -115,7 +117,7 @@ pub fn run(
         source,
         settings: Arc::new(settings),
         registry,
-        shared: Arc::new(Shared::new(store)),
+        shared: Arc::new(Shared::new(store).reviving(probe.revives)),
         runtime: runtime.clone(),
         control,
         watch,
@@ -124,6 +126,7 @@ pub fn run(
         memory,
         drain: options.drain,
         shutdown_timeout: config.shutdown_timeout,
+        topics_every: threads::TOPICS_EVERY,
     }))
 }
 
@@ -172,12 +175,12 @@ pub fn fixed_columns(
     partitioner: &Partitioner,
 ) -> Result<Option<Arc<RowPlan>>, Vec<Fault>> {
     let options = row::Options::of(pipeline);
+    let key = options.key_plan().map_err(|f| vec![f])?;
     let fixed = decode::Plan::fixed(&options.decode).map_err(|f| vec![f])?;
     let Some(plan) = fixed else { return Ok(None) };
-    let (value, key) = (ValuePlan { plan, schema: None }, KeyPlan::of(options.key.format));
+    let value = ValuePlan { plan, schema: None };
     let plan = RowPlan::new(Some(value), key, &options).map_err(|f| vec![f])?;
-    let key_comes_later = options.key.format.is_some_and(config::Format::is_framed);
-    partitioner.bind(&plan.schema, key_comes_later)?;
+    partitioner.bind(&plan.schema, options.key.comes_later())?;
     Ok(Some(plan))
 }
 
@@ -192,6 +195,7 @@ pub fn settings(
     Settings {
         row: row::Options::of(pipeline),
         wire: pipeline.wire.clone(),
+        value_indexes: None,
         target: None,
         partitioner,
         files: Arc::new(Files {
@@ -205,10 +209,12 @@ pub fn settings(
             part_bytes,
             cluster,
         }),
-        commit: pipeline.commit,
+        commit: pipeline.commit.clone(),
         policy: Policy {
             skip_lost: pipeline.commit.skip_lost_offsets,
             restart_recreated: pipeline.commit.restart_recreated,
+            reset_truncated: pipeline.commit.reset_truncated,
+            ignore_ahead: pipeline.commit.ignore_group_ahead,
         },
         unknown_id_grace_ms: pipeline.registry.unknown_id_grace.as_millis() as u64,
         rejects_prefix: pipeline.rejects.prefix.clone(),

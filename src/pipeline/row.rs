@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit};
 
-use crate::config::{self, Metadata, Tombstones, Unwrap};
+use crate::config::{self, FieldIds, Metadata, Tombstones, Unwrap};
 use crate::decode::envelope::{DELETED, Envelope, OP, TS_MS};
 use crate::decode::readers::Readers;
 use crate::decode::{self, Plan};
@@ -41,7 +41,7 @@ impl Options {
             readers: pipeline.readers.clone(),
             limits: pipeline.limits,
         };
-        Self { decode, key: pipeline.key, metadata: pipeline.metadata.clone() }
+        Self { decode, key: pipeline.key.clone(), metadata: pipeline.metadata.clone() }
     }
 
     /// True if a row is its value's columns and nothing else.
@@ -53,9 +53,24 @@ impl Options {
     pub fn of_keys(&self) -> decode::Options {
         let mut options = self.decode.clone();
         options.value.format = self.key.format.unwrap_or(config::Format::Auto);
+        options.value.schema = self.key.schema.clone();
         options.value.unwrap = Unwrap::None;
         options.value.binary.clear();
+        // They number the value's fields; those of a key would be the same numbers again.
+        options.value.field_ids = FieldIds::None;
         options
+    }
+
+    /// The plan of keys, as far as the configuration says it: of those that say it themselves, none.
+    ///
+    /// Errors: those of `key.schema` as a JSON Schema.
+    pub fn key_plan(&self) -> Result<KeyPlan, Fault> {
+        Ok(match self.key.format {
+            Some(config::Format::String) => KeyPlan::Text,
+            Some(config::Format::Bytes) => KeyPlan::Bytes,
+            Some(_) => Plan::fixed(&self.of_keys())?.map_or(KeyPlan::None, KeyPlan::Plan),
+            None => KeyPlan::None,
+        })
     }
 
     fn unwraps(&self) -> bool {
@@ -145,11 +160,15 @@ fn with_beside(
     notes: &mut Vec<String>,
 ) -> SchemaRef {
     let beside = beside(key, options);
-    let names: Vec<&str> = beside.iter().chain(&fields).map(|f| f.name().as_str()).collect();
+    // Kept free before the first key, so that a field of the value has one name from start to end.
+    let later = (options.key.format.is_some() && key.field().is_none()).then_some(key::KEY);
+    let taken: Vec<&str> = beside.iter().map(|f| f.name().as_str()).chain(later).collect();
+    let names: Vec<&str> =
+        taken.iter().copied().chain(fields.iter().map(|f| f.name().as_str())).collect();
     let unique = Readers::of(&options.decode).names("", &names, &mut Vec::new());
     let nullable = options.decode.value.tombstones == Tombstones::Row;
     let mut all = Vec::with_capacity(names.len());
-    for (field, name) in fields.iter().zip(unique.into_iter().skip(beside.len())) {
+    for (field, name) in fields.iter().zip(unique.into_iter().skip(taken.len())) {
         if *field.name() != name {
             notes.push(format!(
                 "{}: renamed `{name}`: a column beside the value's has its name",

@@ -1,13 +1,15 @@
 //! The second driver: the same tasks, one thread, and a world made from a seed.
 //!
-//! Owns: simulated time, the order in which answers come back, crashes, rebalances, a registry that
-//! is away, offset commits that fail.
+//! Owns: simulated time, the order in which answers come back, and what goes wrong outside of the store:
+//! see [`Trouble`].
 //! Does not own: what holds at the end; the caller reads the store and [`Simulation::committed`].
 //! Bounded by: `steps_max` events.
 //! Absent: threads, sleeping, real clocks. The same seed gives the same run, event by event.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashMap};
+mod trouble;
+
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
 use std::sync::Arc;
 
 use futures::executor::block_on;
@@ -15,16 +17,19 @@ use futures::executor::block_on;
 use crate::clock::{Now, Seeded};
 use crate::commit::janitor::Claimed;
 use crate::commit::machine::{self, FileId, Ticket};
-use crate::commit::record::{Record, STATE};
+use crate::commit::record::{Record, chain_folder};
 use crate::error::{Code, Fault, Kind};
+use crate::flaw::{Flaw, planted};
 use crate::pipeline::effects;
 use crate::pipeline::lanes::Output;
-use crate::pipeline::task::{Action, Assignment, Event, Settings, Task};
+use crate::pipeline::task::{Action, Assignment, Event, Settings, Task, TopicAt};
 use crate::position::{Offset, TopicPartition};
 use crate::record::{RecordBatch, TimestampType};
 use crate::registry::{Lookup, Schema};
-use crate::store::{Memory, Staged, Store, Upload};
+use crate::store::{Chance, Memory, Staged, Store, Upload};
 use crate::wire::SchemaRef;
+
+pub use self::trouble::Trouble;
 
 pub static AWAY: Code = Code {
     id: "FB0990",
@@ -41,6 +46,8 @@ pub struct SimRecord {
     pub key: Option<Vec<u8>>,
     pub value: Option<Vec<u8>>,
     pub headers: Vec<(String, Option<Vec<u8>>)>,
+    /// A control record, or one of an aborted transaction: the consumer only sees that its position moves.
+    pub hidden: bool,
 }
 
 /// Everything outside the pipeline.
@@ -54,29 +61,6 @@ pub struct World {
     pub memory: Option<Memory>,
 }
 
-/// How often what goes wrong: once in so many chances, 0 for never.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Trouble {
-    /// The process dies, per event.
-    pub crash: u64,
-    /// The group takes a Kafka partition away and gives it back, per event.
-    pub rebalance: u64,
-    /// The registry cannot be asked, per question.
-    pub registry: u64,
-    /// An offset commit fails, per try.
-    pub commit: u64,
-    /// The group takes a Kafka partition away without asking, per event.
-    pub lost: u64,
-    /// The group gives a Kafka partition to another owner, and the old one does not hear of it, per event.
-    pub zombie: u64,
-    /// Somebody downstream moves a published file away, per event.
-    pub thief: u64,
-    /// Crashes, rebalances, losses and second owners end after so many events; 0: never.
-    pub until: u64,
-    /// Bytes that one task may hold, 0 for no bound: a small share seals early.
-    pub share: usize,
-}
-
 /// How a simulated run ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
@@ -88,15 +72,24 @@ pub struct Report {
     pub fenced: u64,
     pub thefts: u64,
     pub rewinds: u64,
+    pub pauses: u64,
+    pub storms: u64,
+    pub outages: u64,
+    pub expiries: u64,
+    pub retentions: u64,
+    /// Owners whose position Kafka had deleted.
+    pub out_of_range: u64,
     pub stopped: Vec<String>,
     /// Every Kafka partition reached its end before `steps_max`.
     pub finished: bool,
 }
 
+/// The wall clock at the start of every simulation: 1 January 2026, 00:00 UTC.
+pub const WALL_MS: i64 = 1_767_225_600_000;
 /// Owners of one Kafka partition that live at a time, with the one that the group knows.
 const OWNERS_MAX: usize = 3;
 /// Events that still happen after everything is committed: what old owners do then must do no harm.
-const AFTERMATH: u64 = 3_000;
+const AFTERMATH: u64 = 500;
 
 /// What is to happen at a time. The number is the owner's.
 enum Due {
@@ -108,12 +101,37 @@ enum Due {
     Upload(u64, Output),
     Get(u64, Ticket, u64, String),
     Put(u64, Ticket, String, Arc<Record>),
-    List(u64, Ticket, String),
-    Publish(u64, Ticket, Vec<Staged>),
+    List(u64, Ticket, String, String, TopicAt),
+    Publish(u64, Ticket, Vec<Staged>, bool),
     Commit(u64, Ticket, Offset, String),
     Ask(u64, SchemaRef),
     Sweep(Claimed),
     Tick(u64),
+}
+
+impl Due {
+    /// Whose it is.
+    fn owner(&self) -> Option<u64> {
+        match self {
+            Due::Assign(_) | Due::Sweep(_) => None,
+            Due::ToTask(number, _)
+            | Due::Poll(number)
+            | Due::Seek(number, ..)
+            | Due::Upload(number, _)
+            | Due::Get(number, ..)
+            | Due::Put(number, ..)
+            | Due::List(number, ..)
+            | Due::Publish(number, ..)
+            | Due::Commit(number, ..)
+            | Due::Ask(number, _)
+            | Due::Tick(number) => Some(*number),
+        }
+    }
+
+    /// Whether it is a request to the store that changes something: it may land after its sender died.
+    fn is_request(&self) -> bool {
+        matches!(self, Due::Put(..) | Due::Publish(..) | Due::Upload(..))
+    }
 }
 
 struct Owner {
@@ -142,6 +160,20 @@ pub struct Simulation {
     current: BTreeMap<TopicPartition, u64>,
     uploads: HashMap<(TopicPartition, FileId), Upload>,
     committed: BTreeMap<TopicPartition, (Offset, String)>,
+    /// Highest offset ever committed: old owners without a group may set it back.
+    reached: BTreeMap<TopicPartition, Offset>,
+    /// First offset that Kafka still has.
+    low: BTreeMap<TopicPartition, Offset>,
+    /// Owners that do nothing until then.
+    paused: BTreeMap<u64, u64>,
+    /// Kafka partitions that wait for an operator.
+    stopped: BTreeSet<TopicPartition>,
+    store_ill_until_ms: u64,
+    /// How often the store fails when it is not ill.
+    usual: Option<Chance>,
+    registry_away_until_ms: u64,
+    wall_shift_ms: i64,
+    expired: BTreeSet<String>,
     stolen: BTreeMap<String, bytes::Bytes>,
     generation: u64,
     report: Report,
@@ -169,6 +201,15 @@ impl Simulation {
             current: BTreeMap::new(),
             uploads: HashMap::new(),
             committed: BTreeMap::new(),
+            reached: BTreeMap::new(),
+            low: BTreeMap::new(),
+            paused: BTreeMap::new(),
+            stopped: BTreeSet::new(),
+            store_ill_until_ms: 0,
+            usual: None,
+            registry_away_until_ms: 0,
+            wall_shift_ms: 0,
+            expired: BTreeSet::new(),
             stolen: BTreeMap::new(),
             generation: 0,
             report: Report::default(),
@@ -178,6 +219,21 @@ impl Simulation {
     /// Offsets that Kafka has for the group, with their texts.
     pub fn committed(&self) -> &BTreeMap<TopicPartition, (Offset, String)> {
         &self.committed
+    }
+
+    /// First offset that Kafka still has, where it deleted some.
+    pub fn low(&self, tp: &TopicPartition) -> Offset {
+        self.low.get(tp).copied().unwrap_or(0)
+    }
+
+    /// Kafka partitions that wait for an operator.
+    pub fn stopped(&self) -> &BTreeSet<TopicPartition> {
+        &self.stopped
+    }
+
+    /// Ids of uploads that a lifecycle rule aborted.
+    pub fn expired(&self) -> &BTreeSet<String> {
+        &self.expired
     }
 
     /// What somebody downstream moved away.
@@ -191,6 +247,11 @@ impl Simulation {
 
     /// Runs until every Kafka partition is drained and committed, or `steps_max` events happened.
     pub fn run(&mut self, steps_max: u64) -> Report {
+        self.run_watched(steps_max, |_| {})
+    }
+
+    /// As [`Simulation::run`]; `watch` looks at everything after every event.
+    pub fn run_watched(&mut self, steps_max: u64, mut watch: impl FnMut(&Self)) -> Report {
         let all: Vec<TopicPartition> = self.world.log.keys().cloned().collect();
         all.iter().for_each(|tp| self.assign(tp));
         let mut last = steps_max;
@@ -204,8 +265,10 @@ impl Simulation {
             if last == steps_max && self.is_over() {
                 last = steps_max.min(self.report.events + AFTERMATH);
             }
+            watch(self);
             if last == steps_max {
                 self.make_trouble();
+                watch(self);
             }
         }
         self.report.finished = self.is_over();
@@ -215,82 +278,8 @@ impl Simulation {
     fn is_over(&self) -> bool {
         self.world.log.iter().all(|(tp, log)| {
             let end = log.last().map_or(0, |r| r.offset + 1);
-            self.committed.get(tp).is_some_and(|c| c.0 >= end)
+            self.stopped.contains(tp) || self.reached.get(tp).is_some_and(|reached| *reached >= end)
         })
-    }
-
-    fn make_trouble(&mut self) {
-        let trouble = self.trouble;
-        if trouble.until > 0 && self.report.events > trouble.until {
-            return;
-        }
-        if self.chance(trouble.crash) {
-            self.report.crashes += 1;
-            // What is under way dies with the process; what the store took, it has.
-            self.queue.clear();
-            self.due.clear();
-            self.uploads.clear();
-            self.owners.clear();
-            self.settings = (self.settings_of)(self.report.crashes);
-            let all: Vec<TopicPartition> = self.world.log.keys().cloned().collect();
-            all.iter().for_each(|tp| self.assign(tp));
-        }
-        if self.chance(trouble.lost)
-            && let Some(tp) = self.any_partition()
-        {
-            self.report.losses += 1;
-            if let Some(owner) = self.current.get(&tp).copied() {
-                self.step(owner, Event::Drop);
-                self.owners.remove(&owner);
-            }
-            self.assign(&tp);
-        }
-        if self.chance(trouble.zombie)
-            && let Some(tp) = self.any_partition()
-        {
-            self.report.zombies += 1;
-            self.assign(&tp);
-            let owners = self.owners.iter().filter(|(_, o)| o.partition == tp);
-            let owners: Vec<u64> = owners.map(|(number, _)| *number).collect();
-            if owners.len() > OWNERS_MAX {
-                self.owners.remove(&owners[0]);
-            }
-        }
-        if self.chance(trouble.rebalance)
-            && let Some(tp) = self.any_partition()
-            && let Some(number) = self.current.get(&tp).copied()
-            && let Some(owner) = self.owners.get_mut(&number)
-        {
-            self.report.rebalances += 1;
-            owner.leaving = true;
-            self.step(number, Event::Finish);
-        }
-        if self.chance(trouble.thief) {
-            self.steal();
-        }
-    }
-
-    fn any_partition(&mut self) -> Option<TopicPartition> {
-        let pick = self.random.below(self.world.log.len().max(1) as u64) as usize;
-        self.world.log.keys().nth(pick).cloned()
-    }
-
-    fn steal(&mut self) {
-        let Some(memory) = &self.world.memory else { return };
-        let files = memory.objects();
-        let mut files: Vec<_> = files.into_iter().filter(|(k, _)| !k.starts_with(STATE)).collect();
-        if files.is_empty() {
-            return;
-        }
-        let pick = self.random.below(files.len() as u64) as usize;
-        let (key, bytes) = files.swap_remove(pick);
-        memory.remove_foreign(&key);
-        self.report.thefts += 1;
-        self.stolen.insert(key, bytes);
-    }
-
-    fn chance(&mut self, one_in: u64) -> bool {
-        one_in > 0 && self.random.one_in(one_in)
     }
 
     fn assign(&mut self, tp: &TopicPartition) {
@@ -304,11 +293,12 @@ impl Simulation {
         self.owners.insert(number, owner);
         self.current.insert(tp.clone(), number);
         let end = self.world.log[tp].last().map_or(0, |r| r.offset + 1);
-        let committed = self.committed.get(tp).cloned();
+        let (committed, low) = (self.committed.get(tp).cloned(), self.low(tp));
         let assignment = Assignment {
             owner: format!("owner{number}"),
             topic_id: Some("id".to_owned()),
-            kafka: machine::Assigned { start: 0, committed, low: 0, high: end },
+            partitions: Some(self.world.log.len() as u32),
+            kafka: machine::Assigned { start: low, committed, low, high: end },
             stop_at: Some(end),
         };
         self.later(0, 30, Due::ToTask(number, Event::Assigned(Box::new(assignment))));
@@ -329,6 +319,10 @@ impl Simulation {
     }
 
     fn happen(&mut self, due: Due) {
+        let until = due.owner().and_then(|number| self.paused.get(&number).copied());
+        if let Some(until) = until.filter(|until| *until > self.now_ms) {
+            return self.later(until - self.now_ms, 1, due);
+        }
         match due {
             Due::Assign(tp) => {
                 let gone = |number: &u64| !self.owners.contains_key(number);
@@ -354,15 +348,19 @@ impl Simulation {
                 let event = Event::Wrote(ticket, effects::wrote(result));
                 self.later(0, 30, Due::ToTask(number, event));
             }
-            Due::List(number, ticket, prefix) => {
-                match block_on(effects::folders(&self.world.store, &prefix)) {
+            Due::List(number, ticket, prefix, folder, topic) => {
+                let store = &self.world.store;
+                match block_on(effects::chains(store, &prefix, &folder, &topic)) {
                     Err(fault) if fault.code.kind == Kind::Retry => {
-                        self.later(100, 400, Due::List(number, ticket, prefix));
+                        let again = Due::List(number, ticket, prefix, folder, topic);
+                        self.later(100, 400, again);
                     }
                     found => self.later(0, 30, Due::ToTask(number, Event::Chains(ticket, found))),
                 }
             }
-            Due::Publish(number, ticket, files) => self.publish(number, ticket, files),
+            Due::Publish(number, ticket, files, recovery) => {
+                self.publish(number, ticket, files, recovery);
+            }
             Due::Commit(number, ticket, offset, text) => self.commit(number, ticket, offset, text),
             Due::Ask(number, schema) => self.answer(number, schema),
             Due::Sweep(claimed) => block_on(effects::sweep(&self.world.store, &[claimed])),
@@ -390,13 +388,23 @@ impl Simulation {
 
     fn poll(&mut self, number: u64) {
         let Some(owner) = self.owners.get_mut(&number) else { return };
+        let low = self.low.get(&owner.partition).copied().unwrap_or(0);
+        if owner.next.is_some_and(|from| from < low) {
+            return self.out_of_range(number);
+        }
         let count = 1 + self.random.below(40) as usize;
         if let Some(from) = owner.next
             && owner.task.wants_input()
         {
             let mut batch = RecordBatch::new(owner.partition.clone(), from);
             let log = &self.world.log[&owner.partition];
-            for r in log.iter().filter(|r| r.offset >= from).take(count) {
+            let by_now = WALL_MS + self.now_ms as i64;
+            let there = |r: &&SimRecord| !self.trouble.live || r.timestamp_ms <= by_now;
+            for r in log.iter().filter(|r| r.offset >= from).take_while(there).take(count) {
+                batch.next = r.offset + 1;
+                if r.hidden {
+                    continue;
+                }
                 let (key, value) = (r.key.as_deref(), r.value.as_deref());
                 let headers = r.headers.iter().map(|(name, v)| (name.as_str(), v.as_deref()));
                 batch.push(
@@ -409,11 +417,21 @@ impl Simulation {
                 );
             }
             owner.next = Some(batch.next);
-            if !batch.is_empty() {
+            if batch.next > from {
                 self.step(number, Event::Records(batch));
             }
         }
-        self.later(1, 20, Due::Poll(number));
+        self.later(1, if self.trouble.lazy { 120 } else { 20 }, Due::Poll(number));
+    }
+
+    /// Kafka deleted what this owner reads next: its source stops it, and somebody starts it again.
+    fn out_of_range(&mut self, number: u64) {
+        self.report.out_of_range += 1;
+        self.step(number, Event::Drop);
+        let Some(owner) = self.owners.remove(&number) else { return };
+        if self.current.get(&owner.partition) == Some(&number) {
+            self.later(1_000, 2_000, Due::Assign(owner.partition));
+        }
     }
 
     fn upload(&mut self, number: u64, output: Output) {
@@ -452,18 +470,25 @@ impl Simulation {
         }
     }
 
-    fn publish(&mut self, number: u64, ticket: Ticket, files: Vec<Staged>) {
-        let store = self.world.store.clone();
-        let result: Result<(), Fault> = block_on(async {
-            for staged in &files {
-                store.publish(staged).await?;
+    /// Publishes one file, and some time later the others.
+    fn publish(&mut self, number: u64, ticket: Ticket, mut files: Vec<Staged>, again: bool) {
+        let pick = self.random.below(files.len().max(1) as u64) as usize;
+        let store = &self.world.store;
+        let result = match files.get(pick) {
+            Some(staged) if again && self.trouble.revives => {
+                block_on(store.publish_unless_there(staged))
             }
-            Ok(())
-        });
+            Some(staged) => block_on(store.publish(staged)),
+            None => Ok(()),
+        };
+        if result.is_ok() && files.len() > 1 {
+            files.swap_remove(pick);
+            return self.later(0, 30, Due::Publish(number, ticket, files, again));
+        }
         match result {
             Ok(()) => self.later(0, 20, Due::ToTask(number, Event::Published(ticket))),
             Err(fault) if fault.code.kind == Kind::Retry => {
-                self.later(100, 400, Due::Publish(number, ticket, files));
+                self.later(100, 400, Due::Publish(number, ticket, files, true));
             }
             Err(fault) => {
                 self.later(0, 20, Due::ToTask(number, Event::NotPublished(ticket, fault)));
@@ -473,7 +498,8 @@ impl Simulation {
 
     fn commit(&mut self, number: u64, ticket: Ticket, offset: Offset, text: String) {
         // Kafka fences commits of members that are gone; a new owner is a new member here.
-        if !self.is_current(number) {
+        let taken = self.is_current(number) || (self.trouble.unfenced && self.random.one_in(2));
+        if !taken {
             return;
         }
         if self.chance(self.trouble.commit) {
@@ -481,13 +507,16 @@ impl Simulation {
             return;
         }
         if let Some(owner) = self.owners.get(&number) {
+            let reached = self.reached.entry(owner.partition.clone()).or_default();
+            *reached = offset.max(*reached);
             self.committed.insert(owner.partition.clone(), (offset, text));
         }
         self.later(0, 10, Due::ToTask(number, Event::OffsetCommitted(ticket)));
     }
 
     fn answer(&mut self, number: u64, schema: SchemaRef) {
-        let found = if self.chance(self.trouble.registry) {
+        let away = self.registry_away_until_ms > self.now_ms;
+        let found = if away || self.chance(self.trouble.registry) {
             Err(Lookup::Unavailable(Fault::new(&AWAY, "registry: away")))
         } else {
             self.world.schemas.get(&schema).cloned().ok_or_else(|| {
@@ -501,7 +530,8 @@ impl Simulation {
     }
 
     fn step(&mut self, number: u64, event: Event) {
-        let now = Now { wall_ms: 1_767_225_600_000 + self.now_ms as i64, mono_ms: self.now_ms };
+        let wall_ms = WALL_MS + self.now_ms as i64 + self.wall_shift_ms;
+        let now = Now { wall_ms, mono_ms: self.now_ms };
         let mut actions = Vec::new();
         let Some(owner) = self.owners.get_mut(&number) else {
             if let Event::Staged(_, Ok(staged)) = event {
@@ -518,7 +548,9 @@ impl Simulation {
 
     fn act(&mut self, tp: &TopicPartition, number: u64, action: Action) {
         match action {
-            Action::Ask { schema, after_ms } => self.later(after_ms, 50, Due::Ask(number, schema)),
+            Action::Ask { schema, after_ms, .. } => {
+                self.later(after_ms, 50, Due::Ask(number, schema))
+            }
             // Steps of one file keep their order: they are due at rising sequence numbers.
             Action::Store(output) => self.later(5, 1, Due::Upload(number, output)),
             Action::Discard { files, staged } => {
@@ -537,20 +569,20 @@ impl Simulation {
             Action::PutRecord { ticket, key, record, after_ms } => {
                 self.later(after_ms, 50, Due::Put(number, ticket, key, record));
             }
-            Action::ListChains { ticket, prefix } => {
-                self.later(0, 50, Due::List(number, ticket, prefix));
+            Action::ListChains { ticket, prefix, folder, topic } => {
+                self.later(0, 50, Due::List(number, ticket, prefix, folder, topic));
             }
             Action::Claimed { epoch, hash, .. } => {
                 let claimed = Claimed { partition: tp.clone(), epoch, hash };
                 self.later(200, 2_000, Due::Sweep(claimed));
             }
-            Action::Publish { ticket, files } => {
-                self.later(0, 100, Due::Publish(number, ticket, files));
+            Action::Publish { ticket, files, recovery } => {
+                self.later(0, 100, Due::Publish(number, ticket, files, recovery));
             }
             Action::CommitOffset { ticket, offset, text } => {
                 self.later(0, 50, Due::Commit(number, ticket, offset, text));
             }
-            Action::Committed { .. } => {}
+            Action::Committed { .. } => self.committed_one(number),
             Action::Seek { offset, after_ms, why } => {
                 self.report.rewinds += u64::from(why.is_some());
                 let Some(owner) = self.owners.get_mut(&number) else { return };
@@ -572,7 +604,24 @@ impl Simulation {
                     self.later(1_000, 2_000, Due::Assign(tp.clone()));
                 }
             }
-            Action::Stopped(fault) => self.report.stopped.push(format!("{tp}: {fault}")),
+            Action::Stopped(fault) => {
+                self.report.stopped.push(format!("{tp}: {fault}"));
+                if self.is_current(number) {
+                    self.stopped.insert(tp.clone());
+                }
+            }
+        }
+    }
+
+    /// Nothing trims a chain. Here somebody does it, if a test wants to see what becomes of it.
+    fn committed_one(&self, number: u64) {
+        let Some(owner) = self.owners.get(&number).filter(|_| planted(Flaw::ChainTrimmed)) else {
+            return;
+        };
+        if let (Some(chain), Some(memory)) = (owner.task.chain(), &self.world.memory) {
+            let folder = chain_folder(&chain);
+            let first = memory.objects().into_keys().find(|key| key.starts_with(&folder));
+            first.map(|key| memory.remove_foreign(&key));
         }
     }
 }

@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, HashSet};
 
 use bytes::Bytes;
 
-use crate::commit::record::{Format, Naming, Record, STATE, VERSION_NOW, parse_key};
+use crate::commit::neighbours::Pipeline;
+use crate::commit::record::{Format, Naming, Record, STATE, log_folder, parse_key};
 use crate::commit::{FORMAT, NO_AUTHORITY};
 use crate::config::{self, SinkUrl};
 use crate::error::Fault;
@@ -25,19 +26,25 @@ pub fn format(
             "create-only put: two of two for one key answered success, a store with conditional writes required",
         ));
     }
-    let root = match &pipeline.sink.url {
-        SinkUrl::S3 { bucket, prefix } => format!("s3://{bucket}/{prefix}"),
-        SinkUrl::Local(path) => path.display().to_string(),
-    };
     Ok(Format {
-        version: VERSION_NOW,
+        version: pipeline.commit.record_version,
         pipeline: pipeline.name.clone(),
         cluster,
-        root,
+        root: root(&pipeline.sink.url),
         naming: Naming::Native,
         create_only: probe.create_only.unwrap_or(false),
         revives: probe.revives,
     })
+}
+
+/// The sink's address as the `format` object has it: one text for one place.
+pub fn root(url: &SinkUrl) -> String {
+    match url {
+        SinkUrl::S3 { bucket, prefix } => format!("s3://{bucket}/{prefix}"),
+        SinkUrl::Local(path) => {
+            std::path::absolute(path).map_or_else(|_| url.to_string(), |p| p.display().to_string())
+        }
+    }
 }
 
 /// Creates the pipeline's `format` object, or checks it against the one that is there.
@@ -57,6 +64,25 @@ pub async fn admit(store: &Store, own: &Format) -> Result<(), Fault> {
         return Err(Fault::new(&FORMAT, "`format` object: not there after it was written").at(key));
     };
     Format::parse(&there).and_then(|there| there.admits(own)).map_err(|f| f.at(key))
+}
+
+/// The other pipelines whose state stands at the same place. Errors: the store's, and those of reading what they
+/// left: one that cannot be read keeps the others from being found.
+pub async fn neighbours(store: &Store, own: &str) -> Result<Vec<Pipeline>, Fault> {
+    let mut found = Vec::new();
+    for folder in store.folders(&format!("{STATE}/")).await? {
+        let name = folder.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+        let key = Format::key(name);
+        if name == own {
+            continue;
+        }
+        // What is being staged on a disk has a folder, too.
+        let Some(bytes) = store.get(&key).await? else { continue };
+        let format = Format::parse(&bytes).map_err(|f| f.at(key))?;
+        let chains = store.folders(&log_folder(name)).await?;
+        found.push(Pipeline::of(&format, &chains));
+    }
+    Ok(found)
 }
 
 /// Removes staged files of dead processes that no chain needs, on local disk. What fails is left for the next

@@ -9,13 +9,15 @@
 //! Absent: threads, channels, clocks, await.
 
 mod chain;
+mod seal;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
+use self::seal::Interval;
 use crate::clock::Now;
-use crate::commit::machine::{self, FileId, Machine, TakenBack, Ticket, Wrote};
-use crate::commit::record::{About, Record as CommitRecord};
+use crate::commit::machine::{self, Chains, FileId, Machine, TakenBack, Ticket, Wrote};
+use crate::commit::record::{About, Identity, Record as CommitRecord, Topic};
 use crate::config;
 use crate::error::{Fault, Kind};
 use crate::partition::Partitioner;
@@ -25,7 +27,7 @@ use crate::pipeline::row;
 use crate::position::{Offset, OffsetRange, TopicPartition};
 use crate::record::{Record, RecordBatch};
 use crate::registry::{Found, Schema};
-use crate::store::Staged;
+use crate::store::{LOST, Staged};
 use crate::wire::SchemaRef;
 
 /// Rows in decoders that make a batch.
@@ -48,6 +50,8 @@ const REWIND_MS: (u64, u64) = (1_000, 60_000);
 pub struct Settings {
     pub row: row::Options,
     pub wire: config::Wire,
+    /// How values write message indexes, whatever `wire` says of their topic; keys do as it says.
+    pub value_indexes: Option<config::IndexForm>,
     /// Rows have the columns of this schema, whatever wrote them (Avro); none: those of their writer's.
     pub target: Option<Arc<Schema>>,
     pub partitioner: Partitioner,
@@ -83,8 +87,8 @@ pub enum Event {
         found: Result<Option<Arc<CommitRecord>>, Fault>,
     },
     Wrote(Ticket, Wrote),
-    /// Folders of the topic's chains.
-    Chains(Ticket, Result<Vec<String>, Fault>),
+    /// What is there of the topic's chains.
+    Chains(Ticket, Result<Chains, Fault>),
     Published(Ticket),
     /// A file of this record is refused for good.
     NotPublished(Ticket, Fault),
@@ -97,6 +101,13 @@ pub enum Event {
     Drop,
 }
 
+/// Where it stands what a topic was when its first chain began, and what it is now, where that is known.
+#[derive(Debug, Clone)]
+pub struct TopicAt {
+    pub key: String,
+    pub now: Option<Topic>,
+}
+
 /// What a task is told at its assignment.
 #[derive(Debug, Clone)]
 pub struct Assignment {
@@ -104,6 +115,8 @@ pub struct Assignment {
     pub owner: String,
     /// Id of the topic, where the brokers have ids.
     pub topic_id: Option<String>,
+    /// How many Kafka partitions the topic has now, where that is known.
+    pub partitions: Option<u32>,
     pub kafka: machine::Assigned,
     pub stop_at: Option<Offset>,
 }
@@ -111,8 +124,9 @@ pub struct Assignment {
 /// What is to be done.
 #[derive(Debug)]
 pub enum Action {
-    /// Ask the registry after this pause; answer with [`Event::Schema`].
-    Ask { schema: SchemaRef, after_ms: u64 },
+    /// Ask the registry after this pause; answer with [`Event::Schema`]. `anew`: a schema that is remembered
+    /// does not do.
+    Ask { schema: SchemaRef, after_ms: u64, anew: bool },
     /// Hand bytes to the store; the last ones of a file are answered with [`Event::Staged`], and so is
     /// a failure.
     Store(Output),
@@ -122,12 +136,14 @@ pub enum Action {
     GetRecord { ticket: Ticket, seq: u64, key: String },
     /// Create a record of the chain, once, after this pause; answer with [`Event::Wrote`].
     PutRecord { ticket: Ticket, key: String, record: Arc<CommitRecord>, after_ms: u64 },
-    /// List folders below this prefix; answer with [`Event::Chains`].
-    ListChains { ticket: Ticket, prefix: String },
+    /// List folders below this prefix, this topic's own among them; read what the topic was when its first chain
+    /// began, or write `topic` down if it begins now. Answer with [`Event::Chains`].
+    ListChains { ticket: Ticket, prefix: String, folder: String, topic: TopicAt },
     /// The Kafka partition is claimed; uploads of this hash and a lower epoch are nobody's.
     Claimed { offset: Offset, epoch: u64, high: Offset, hash: String },
-    /// Answer with [`Event::Published`]; faults that pass are tried again.
-    Publish { ticket: Ticket, files: Vec<Staged> },
+    /// Answer with [`Event::Published`]; faults that pass are tried again. `recovery`: another owner's files, which
+    /// may be published already.
+    Publish { ticket: Ticket, files: Vec<Staged>, recovery: bool },
     /// Answer with [`Event::OffsetCommitted`], whatever it takes.
     CommitOffset { ticket: Ticket, offset: Offset, text: String },
     /// A commit is done.
@@ -167,16 +183,6 @@ enum Phase {
     Stopped,
 }
 
-/// What the open interval holds.
-#[derive(Debug, Default)]
-struct Interval {
-    records: u64,
-    bytes: u64,
-    since_ms: Option<u64>,
-    /// Least and greatest time of its records.
-    times_ms: Option<(i64, i64)>,
-}
-
 /// The step function of one Kafka partition.
 #[derive(Debug)]
 pub struct Task {
@@ -187,6 +193,7 @@ pub struct Task {
     /// Offset of the next record to take.
     position: Offset,
     stop_at: Option<Offset>,
+    topic_partitions: Option<u32>,
     /// End of the log when assigned.
     high: Offset,
     machine: Option<Machine>,
@@ -236,6 +243,7 @@ impl Task {
             phase: Phase::Idle,
             position: 0,
             stop_at: None,
+            topic_partitions: None,
             high: 0,
             machine: None,
             waiting: None,
@@ -282,14 +290,14 @@ impl Task {
         self.machine.as_ref().and_then(Machine::committed)
     }
 
+    /// Whose chain it is; `None` before the assignment.
+    pub fn chain(&self) -> Option<Arc<Identity>> {
+        self.machine.as_ref().map(|machine| machine.identity().clone())
+    }
+
     /// The schema that this Kafka partition waits for, if it waits.
     pub fn waits_for(&self) -> Option<SchemaRef> {
         self.waiting
-    }
-
-    /// When the open interval seals at the latest, by the steady clock.
-    pub fn seals_at_ms(&self) -> Option<u64> {
-        self.interval.since_ms.map(|since| since + self.settings.commit.interval.as_millis() as u64)
     }
 
     /// Records taken since the last seal.
@@ -373,7 +381,7 @@ impl Task {
 
     fn schema(&mut self, schema: SchemaRef, found: Found, now: Now, out: &mut Vec<Action>) {
         if let Some(after_ms) = self.intake.learn(schema, found, now) {
-            out.push(Action::Ask { schema, after_ms });
+            out.push(Action::Ask { schema, after_ms, anew: self.intake.is_paused(schema) });
         }
         if self.waiting.is_some_and(|s| self.intake.resolved(s)) {
             self.waiting = None;
@@ -386,7 +394,7 @@ impl Task {
             if self.finish_wanted || self.stop_at.is_some_and(|stop| self.position >= stop) {
                 return self.finish(out);
             }
-            if self.must_seal(now) && !self.seal(out)? {
+            if self.must_seal(now, self.is_quiet()) && !self.seal(out)? {
                 return Ok(());
             }
             if self.waiting.is_some() {
@@ -406,7 +414,7 @@ impl Task {
         now: Now,
         out: &mut Vec<Action>,
     ) -> Result<(), Fault> {
-        while self.cursor < batch.len() && !self.must_seal(now) {
+        while self.cursor < batch.len() && !self.must_seal(now, false) {
             let record = batch.get(self.cursor);
             if self.stop_at.is_some_and(|stop| record.offset >= stop) {
                 self.position = record.offset;
@@ -440,7 +448,7 @@ impl Task {
         if batch.next > self.position {
             // Control records, aborted transactions, compacted offsets: a commit moves past them too.
             self.position = batch.next;
-            self.interval.since_ms.get_or_insert(now.mono_ms);
+            self.interval.touch(now, &self.settings.commit);
         }
         self.cursor = 0;
         self.held_bytes += batch.bytes();
@@ -460,7 +468,7 @@ impl Task {
             let (min, max) = self.interval.times_ms.unwrap_or((ms, ms));
             self.interval.times_ms = Some((min.min(ms), max.max(ms)));
         }
-        self.interval.since_ms.get_or_insert(now.mono_ms);
+        self.interval.touch(now, &self.settings.commit);
     }
 
     /// Waits for a schema, and asks for all others that the backlog needs, so that they wait together.
@@ -475,12 +483,12 @@ impl Task {
         if !self.intake.ask(schema, now) {
             return; // asked for already, and so was all that was here then
         }
-        out.push(Action::Ask { schema, after_ms: 0 });
+        out.push(Action::Ask { schema, after_ms: 0, anew: self.intake.is_paused(schema) });
         let rest = (self.cursor..batch.len()).map(|i| batch.get(i));
         let queued = self.backlog.iter().flat_map(RecordBatch::iter);
         for schema in self.intake.unknown_in(rest.chain(queued)) {
             if self.intake.ask(schema, now) {
-                out.push(Action::Ask { schema, after_ms: 0 });
+                out.push(Action::Ask { schema, after_ms: 0, anew: false });
             }
         }
     }
@@ -512,54 +520,6 @@ impl Task {
         }
     }
 
-    fn must_seal(&self, now: Now) -> bool {
-        let commit = &self.settings.commit;
-        let Some(since) = self.interval.since_ms else { return false };
-        commit.rows.is_some_and(|rows| self.interval.records >= rows)
-            || commit.bytes.is_some_and(|bytes| self.interval.bytes >= bytes)
-            || self.lanes.memory() >= self.share
-            || now.mono_ms.saturating_sub(since) >= commit.interval.as_millis() as u64
-    }
-
-    /// Seals the interval; false if as many commits as may be are under way already.
-    fn seal(&mut self, out: &mut Vec<Action>) -> Result<bool, Fault> {
-        if self.machine.as_ref().is_some_and(|m| m.pending() >= COMMITS_MAX) {
-            return Ok(false);
-        }
-        self.seal_now(out)?;
-        Ok(true)
-    }
-
-    fn seal_now(&mut self, out: &mut Vec<Action>) -> Result<(), Fault> {
-        self.flush(None, out)?;
-        let mut outputs = Vec::new();
-        let files = self.lanes.seal(&mut outputs)?;
-        self.emit(outputs, out);
-        self.files.extend(&files);
-        let interval = std::mem::take(&mut self.interval);
-        self.seal_files(files, interval, out)
-    }
-
-    fn finish(&mut self, out: &mut Vec<Action>) -> Result<(), Fault> {
-        self.seal_now(out)?;
-        self.backlog.clear();
-        self.cursor = 0;
-        self.waiting = None;
-        self.phase = Phase::Finishing;
-        self.say_finished(out);
-        Ok(())
-    }
-
-    fn say_finished(&mut self, out: &mut Vec<Action>) {
-        let done = self.machine.as_ref().is_none_or(Machine::is_settled);
-        let over =
-            self.phase == Phase::Finishing || (self.phase == Phase::Idle && self.finish_wanted);
-        if over && done {
-            self.phase = Phase::Finished;
-            out.push(Action::Finished);
-        }
-    }
-
     fn tick(&mut self, _now: Now, out: &mut Vec<Action>) -> Result<(), Fault> {
         // Quiet traffic: rows go on to the lanes, and their raw bytes are given back.
         if self.phase == Phase::Running && self.backlog.is_empty() {
@@ -588,7 +548,7 @@ impl Task {
                 Ok(())
             }
             Err(_) if !self.files.contains(&file) && !self.lanes.opened(file) => Ok(()),
-            Err(fault) if fault.code.kind == Kind::Retry => {
+            Err(fault) if is_read_again(&fault) => {
                 self.rewind(file, fault, out);
                 Ok(())
             }
@@ -645,4 +605,10 @@ impl Task {
     fn backlog_bytes(&self) -> usize {
         self.backlog.iter().map(RecordBatch::bytes).sum()
     }
+}
+
+/// Whether the file that could not be staged is made anew: for what passes, and where somebody aborted its upload.
+/// No record names it yet, and Kafka has its rows.
+fn is_read_again(fault: &Fault) -> bool {
+    matches!(fault.code.kind, Kind::Retry | Kind::Pause) || *fault.code == LOST
 }

@@ -11,14 +11,20 @@
 //!    └────commit───────┴──────────(offsets, seeks, finished)─────────┘  └───answers────┘
 //! ```
 
+mod offsets;
+mod topics;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
+use self::offsets::Commit;
+use self::topics::Recheck;
 use crate::clock::{self, System};
-use crate::commit::machine;
+use crate::commit::{TRUNCATED, machine};
+use crate::crash::{self, Point};
 use crate::error::{Fault, Kind};
 use crate::pipeline::effects::{Effects, Shared};
 use crate::pipeline::task::{Assignment, Event, Settings};
@@ -38,8 +44,12 @@ const GUARANTEED_BYTES: (usize, usize) = (1 << 20, 6 << 20);
 const PARTITION_BYTES: usize = 24 << 20;
 /// Pause before something that failed is asked of Kafka again.
 const AGAIN_MS: u64 = 1_000;
+/// How often the end of a log is asked until the chain is believed to end after it.
+const ENDS_ASKED: u32 = 5;
 /// Pause before a Kafka partition that another owner has claimed is claimed back, if it is still ours then.
 const FENCED_MS: u64 = 5_000;
+/// How often topics are asked whether they are still the same.
+pub const TOPICS_EVERY: Duration = Duration::from_secs(60);
 /// How often the ends of the logs are looked at.
 const ENDS_MS: u64 = 250;
 
@@ -80,6 +90,8 @@ pub struct Run<S> {
     pub drain: bool,
     /// From the request to leave until what is not sealed is dropped.
     pub shutdown_timeout: Duration,
+    /// How often topics are asked whether they are still the same.
+    pub topics_every: Duration,
 }
 
 impl<S> Run<S> {
@@ -124,18 +136,6 @@ pub struct Ended {
     pub dropped: bool,
 }
 
-/// An offset to commit.
-struct Commit {
-    partition: TopicPartition,
-    ticket: machine::Ticket,
-    offset: Offset,
-    text: String,
-    /// Time of the next try.
-    at_ms: u64,
-    /// It failed with others: one that cannot succeed must not keep them from it.
-    alone: bool,
-}
-
 /// Streams until asked to leave, drained, or stopped by a fault. Runs the poll loop on this thread.
 pub fn run<S: Source>(run: Run<S>) -> Ended {
     let (to_source, from_workers) = channel();
@@ -153,6 +153,8 @@ pub fn run<S: Source>(run: Run<S>) -> Ended {
         })
         .unzip();
     let mut poller = Poller {
+        restart_recreated: run.settings.policy.restart_recreated,
+        topics: Recheck::every(run.topics_every),
         source: run.source,
         shared: run.shared,
         control: run.control,
@@ -166,6 +168,7 @@ pub fn run<S: Source>(run: Run<S>) -> Ended {
         commits: Vec::new(),
         committing: Vec::new(),
         seeks: Vec::new(),
+        past_end: HashMap::new(),
         revoking: Vec::new(),
         unresolved: Vec::new(),
         resolving: Vec::new(),
@@ -191,6 +194,8 @@ pub fn run<S: Source>(run: Run<S>) -> Ended {
 /// A Kafka partition as the poll loop sees it.
 struct Partition {
     worker: usize,
+    /// Of the topic that its chain is of.
+    topic_id: Option<String>,
     gauge: Arc<Gauge>,
     /// Tells this assignment's files and commits from those of an earlier one.
     generation: u64,
@@ -208,6 +213,8 @@ enum State {
 
 struct Poller<S> {
     source: S,
+    restart_recreated: bool,
+    topics: Recheck,
     shared: Arc<Shared>,
     control: Arc<Control>,
     watch: Arc<Watch>,
@@ -221,6 +228,8 @@ struct Poller<S> {
     /// Sent, and not answered yet.
     committing: Vec<(Ticket, Vec<Commit>)>,
     seeks: Vec<(TopicPartition, Offset, u64)>,
+    /// Kafka partitions whose chain ended after their log, and how often in a row.
+    past_end: HashMap<TopicPartition, u32>,
     /// Partitions that the group wants back, by request, and when the request came.
     revoking: Vec<(Vec<TopicPartition>, u64)>,
     /// Assigned, and the start not known yet; with the time of the next question.
@@ -245,6 +254,7 @@ impl<S: Source> Poller<S> {
             self.commit_offsets();
             self.seek_due();
             self.resolve_again();
+            self.recheck_topics();
             self.release_revoked();
             if self.is_over() {
                 return;
@@ -305,6 +315,8 @@ impl<S: Source> Poller<S> {
                     self.to_task(tp, Event::Drop);
                 }
                 self.remove(&partitions);
+                // The group deals anew, perhaps to this member: a drain waits for what it says.
+                self.assigned_once = false;
                 // They may come again at once: what was to be given back is no more.
                 for (revoked, _) in &mut self.revoking {
                     revoked.retain(|tp| !partitions.contains(tp));
@@ -322,6 +334,7 @@ impl<S: Source> Poller<S> {
                 self.stopped(tp, fault);
             }
             source::Event::Starts(ticket, starts) => self.starts(ticket, starts),
+            source::Event::TopicIds(ticket, ids) => self.topic_ids(ticket, ids),
             source::Event::Committed(ticket, result) => self.committed(ticket, result),
             source::Event::Fatal(fault) => {
                 tracing::error!("the Kafka client cannot go on: {fault}");
@@ -388,11 +401,15 @@ impl<S: Source> Poller<S> {
 
     /// The task finds and claims the chain, and asks for records then.
     fn start(&mut self, tp: &TopicPartition, start: StartAt) {
-        let StartAt { offset, why, log, committed, topic_id } = start;
+        let StartAt { offset, why, log, committed, topic_id, partitions } = start;
         tracing::info!("{tp} is assigned; without a chain: offset {offset}, {why}");
+        if let Some(partition) = self.partitions.get_mut(tp) {
+            partition.topic_id.clone_from(&topic_id);
+        }
         let assignment = Box::new(Assignment {
             owner: clock::fresh_id(),
             topic_id,
+            partitions,
             kafka: machine::Assigned {
                 start: offset,
                 committed: committed.map(|c| (c.offset, c.metadata)),
@@ -415,7 +432,8 @@ impl<S: Source> Poller<S> {
         let generation = self.dealt;
         let worker = generation as usize % self.workers.len();
         self.dealt += 1;
-        let partition = Partition { worker, gauge, generation, state: State::Flowing };
+        let state = State::Flowing;
+        let partition = Partition { worker, topic_id: None, gauge, generation, state };
         self.partitions.insert(tp.clone(), partition);
     }
 
@@ -434,6 +452,7 @@ impl<S: Source> Poller<S> {
         }
         self.forget_unresolved(&partitions);
         self.revoking.push((partitions, self.clock.now().mono_ms));
+        crash::point(Point::RevokeBegun);
     }
 
     fn finish(&mut self, tp: &TopicPartition) {
@@ -462,6 +481,7 @@ impl<S: Source> Poller<S> {
             for tp in &tps {
                 self.to_task(tp, Event::Drop);
             }
+            crash::point(Point::RevokeFlushed);
             if let Err(fault) = self.source.release(&tps) {
                 tracing::warn!("giving Kafka partitions back: {fault}");
             }
@@ -506,11 +526,32 @@ impl<S: Source> Poller<S> {
     /// has given up, or a second pipeline of the same name: it is claimed back after a pause.
     fn fenced(&mut self, tp: TopicPartition, fault: &Fault) {
         tracing::warn!("{tp} is given up for {FENCED_MS} ms: {fault}");
+        self.give_up(tp, FENCED_MS);
+    }
+
+    /// Gives a Kafka partition up for a while; then it is claimed anew if the group still says that it is ours.
+    fn give_up(&mut self, tp: TopicPartition, for_ms: u64) {
         self.remove(std::slice::from_ref(&tp));
         let given_back = self.revoking.iter().any(|(tps, _)| tps.contains(&tp));
         if self.leaving_since_ms.is_none() && !given_back {
-            self.unresolved.push((vec![tp], self.clock.now().mono_ms + FENCED_MS));
+            self.unresolved.push((vec![tp], self.clock.now().mono_ms + for_ms));
         }
+    }
+
+    /// The end of the log was asked before the chain was read, and an owner that the group has given up may have
+    /// committed in between: the end is asked again. False when that was done often enough.
+    fn asks_end_again(&mut self, tp: &TopicPartition, fault: &Fault) -> bool {
+        if *fault.code != TRUNCATED {
+            return false;
+        }
+        let asked = self.past_end.entry(tp.clone()).or_default();
+        *asked += 1;
+        let again = *asked < ENDS_ASKED;
+        if again {
+            tracing::warn!("{tp}: the end of the log is asked again: {fault}");
+            self.give_up(tp.clone(), AGAIN_MS);
+        }
+        again
     }
 
     fn worker_says(&mut self, message: ToSource) {
@@ -521,10 +562,11 @@ impl<S: Source> Poller<S> {
         };
         match what {
             Asks::CommitOffset { ticket, offset, text } => {
-                let (at_ms, alone) = (0, false);
-                self.commits.push(Commit { partition: tp, ticket, offset, text, at_ms, alone });
+                let (at_ms, failed) = (0, 0);
+                self.commits.push(Commit { partition: tp, ticket, offset, text, at_ms, failed });
             }
             Asks::Seek { offset, after_ms } => {
+                self.past_end.remove(&tp);
                 // A later failure goes further back: only the last place counts.
                 self.seeks.retain(|(other, ..)| *other != tp);
                 self.seeks.push((tp, offset, self.clock.now().mono_ms + after_ms));
@@ -532,55 +574,8 @@ impl<S: Source> Poller<S> {
             Asks::Finished if partition.state == State::Stopped => {}
             Asks::Finished => partition.state = State::Finished,
             Asks::Stopped(fault) if fault.code.kind == Kind::Fenced => self.fenced(tp, &fault),
+            Asks::Stopped(fault) if self.asks_end_again(&tp, &fault) => {}
             Asks::Stopped(fault) => self.stopped(tp, fault),
-        }
-    }
-
-    /// Commits what is due: all together, and of those that failed before, one a turn.
-    fn commit_offsets(&mut self) {
-        let now = self.clock.now().mono_ms;
-        let mut alone = false;
-        let (due, later): (Vec<_>, Vec<_>) = std::mem::take(&mut self.commits)
-            .into_iter()
-            .partition(|c| c.at_ms <= now && (!c.alone || !std::mem::replace(&mut alone, true)));
-        self.commits = later;
-        let (alone, together): (Vec<_>, Vec<_>) = due.into_iter().partition(|c| c.alone);
-        for due in [together, alone] {
-            self.commit_together(due);
-        }
-    }
-
-    fn commit_together(&mut self, due: Vec<Commit>) {
-        if due.is_empty() {
-            return;
-        }
-        let offsets: Vec<_> =
-            due.iter().map(|c| (c.partition.clone(), c.offset, c.text.clone())).collect();
-        match self.source.commit(&offsets) {
-            Ok(ticket) => self.committing.push((ticket, due)),
-            Err(fault) => self.commit_again(due, &fault),
-        }
-    }
-
-    fn commit_again(&mut self, due: Vec<Commit>, fault: &Fault) {
-        tracing::warn!("offsets are committed again in a second: {fault}");
-        let at_ms = self.clock.now().mono_ms + AGAIN_MS;
-        self.commits.extend(due.into_iter().map(|c| Commit { at_ms, alone: true, ..c }));
-    }
-
-    /// What Kafka partitions given back meanwhile had sent is not in the list any more.
-    fn committed(&mut self, ticket: Ticket, result: Result<(), Fault>) {
-        let Some(sent) = self.committing.iter().position(|(sent, _)| *sent == ticket) else {
-            return;
-        };
-        let (_, commits) = self.committing.swap_remove(sent);
-        match result {
-            Ok(()) => {
-                for commit in commits {
-                    self.to_task(&commit.partition, Event::OffsetCommitted(commit.ticket));
-                }
-            }
-            Err(fault) => self.commit_again(commits, &fault),
         }
     }
 

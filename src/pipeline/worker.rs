@@ -178,7 +178,9 @@ impl Worker {
     fn act(&mut self, tp: &TopicPartition, generation: u64, action: Action) {
         let partition = tp.clone();
         match action {
-            Action::Ask { schema, after_ms } => self.effects.ask(partition, schema, after_ms),
+            Action::Ask { schema, after_ms, anew } => {
+                self.effects.ask(partition, schema, after_ms, anew);
+            }
             Action::Store(output) => self.effects.store(tp, output),
             Action::Discard { files, staged } => self.effects.discard(tp, files, staged),
             Action::GetRecord { ticket, seq, key } => {
@@ -187,8 +189,8 @@ impl Worker {
             Action::PutRecord { ticket, key, record, after_ms } => {
                 self.effects.put_record(partition, ticket, key, record, after_ms);
             }
-            Action::ListChains { ticket, prefix } => {
-                self.effects.list_chains(partition, ticket, prefix);
+            Action::ListChains { ticket, prefix, folder, topic } => {
+                self.effects.list_chains(partition, ticket, prefix, folder, topic);
             }
             Action::Claimed { offset, epoch, high, hash } => {
                 let behind = high.saturating_sub(offset).max(0);
@@ -198,7 +200,9 @@ impl Worker {
                 self.watch.assigned(tp, offset, high);
                 self.effects.claimed(partition, epoch, hash);
             }
-            Action::Publish { ticket, files } => self.effects.publish(partition, ticket, files),
+            Action::Publish { ticket, files, recovery } => {
+                self.effects.publish(partition, ticket, files, recovery);
+            }
             Action::CommitOffset { ticket, offset, text } => {
                 self.tell(tp, generation, Asks::CommitOffset { ticket, offset, text });
             }

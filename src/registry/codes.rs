@@ -36,7 +36,7 @@ pub static TOO_LARGE: Code = Code {
     id: "FB0306",
     kind: Kind::Halt,
     title: "schema too large",
-    help: "A schema with its references takes at most 16 MiB of text.",
+    help: "A schema with its references takes at most 16 MiB of text, and each text of Avro holds at most 40,000 objects.",
 };
 pub static EDITION: Code = Code {
     id: "FB0307",

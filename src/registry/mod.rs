@@ -63,6 +63,24 @@ pub struct Schema {
     pub parsed: Parsed,
 }
 
+impl Schema {
+    /// Whether both say the same, references and all. Ids and what had to be forgiven do not count.
+    pub fn is_same(&self, other: &Schema) -> bool {
+        match (&self.parsed, &other.parsed) {
+            (Parsed::Protobuf(a), Parsed::Protobuf(b)) => {
+                let files = |file: &ProtobufFile| -> Vec<_> {
+                    let pool = file.parent_pool();
+                    pool.files().map(|file| file.file_descriptor_proto().clone()).collect()
+                };
+                a.name() == b.name() && files(a) == files(b)
+            }
+            (Parsed::Avro(a), Parsed::Avro(b)) => a.json == b.json,
+            (Parsed::Json(a), Parsed::Json(b)) => a == b,
+            _ => false,
+        }
+    }
+}
+
 #[derive(Debug)]
 pub enum Parsed {
     /// The file that message indexes count in; its pool holds all imports.

@@ -51,6 +51,8 @@ pub enum Event {
     /// Where partitions start: the answer to [`Source::resolve_start`]. The outer error: no answer, ask
     /// again; an inner one concerns its partition only.
     Starts(Ticket, Result<Starts, Fault>),
+    /// Ids of topics now: the answer to [`Source::ask_topic_ids`].
+    TopicIds(Ticket, Result<TopicIds, Fault>),
     /// The answer to [`Source::commit`].
     Committed(Ticket, Result<(), Fault>),
     /// The client as a whole cannot go on.
@@ -74,10 +76,15 @@ pub struct StartAt {
     /// Id that the brokers gave the topic: another id under the same name is another topic. `None` where
     /// brokers have none.
     pub topic_id: Option<String>,
+    /// How many Kafka partitions the topic has.
+    pub partitions: Option<u32>,
 }
 
 /// One answer for each partition asked about, in their order.
 pub type Starts = Vec<(TopicPartition, Result<StartAt, Fault>)>;
+
+/// Topics with their ids, where they have one.
+pub type TopicIds = Vec<(Arc<str>, Option<String>)>;
 
 /// A group's committed offset, with the text that was committed with it (may be empty).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,6 +141,9 @@ pub trait Source {
     /// Ids that the brokers gave these topics, in their order: another id under the same name is another
     /// topic. `None` where there is none. Blocks for at most a few seconds.
     fn topic_ids(&mut self, topics: &[Arc<str>]) -> Result<Vec<Option<String>>, Fault>;
+
+    /// As [`Source::topic_ids`], without waiting: [`Event::TopicIds`] follows within some seconds.
+    fn ask_topic_ids(&mut self, topics: &[Arc<str>]) -> Result<Ticket, Fault>;
 
     /// The cluster's id, where it has one. Blocks for at most a few seconds.
     fn cluster_id(&mut self) -> Option<String>;

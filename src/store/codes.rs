@@ -122,6 +122,13 @@ pub static METADATA: Code = Code {
     title: "store drops object metadata",
     help: "Forebay recognises its own files by a token in the object's user metadata, which this store or a proxy before it does not keep.",
 };
+pub static LIFECYCLE: Code = Code {
+    id: "FB0721",
+    kind: Kind::Halt,
+    title: "lifecycle rule takes away what is needed",
+    help: "A rule of the bucket would remove commit records, or abort uploads before their commit is published. Limit the rule to other prefixes, raise its days, or set `state` to a place that it leaves alone.",
+};
+
 /// Every code of this room.
 pub static CODES: &[&Code] = &[
     &KEY,
@@ -144,4 +151,5 @@ pub static CODES: &[&Code] = &[
     &HANDLE,
     &TOO_LARGE,
     &METADATA,
+    &LIFECYCLE,
 ];

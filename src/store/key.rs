@@ -34,6 +34,11 @@ pub fn check_prefix(prefix: &str) -> Result<(), Fault> {
     if folder.is_empty() { Ok(()) } else { check("", folder) }
 }
 
+/// Whether a key, or the folder of one, is of the state and not a file's.
+pub fn is_of_state(key: &str) -> bool {
+    key.strip_prefix(super::STATE).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
 #[cold]
 fn refused(key: &str, found: &str) -> Fault {
     Fault::new(

@@ -10,11 +10,12 @@ use bytes::Bytes;
 
 use crate::clock::Seeded;
 use crate::error::Fault;
+use crate::flaw::{Flaw, planted};
 
 use super::count::{Counts, Outcome};
 use super::{
     Entry, HANDLE, Handle, KEY, LOST, Orphan, PAGE_MAX, PART, Page, Put, Staged, UNREACHABLE,
-    Upload, Verb, key,
+    Upload, Verb, key, part,
 };
 
 /// How one request goes wrong.
@@ -50,10 +51,26 @@ struct State {
     chance: Chance,
     planned: VecDeque<(Verb, u64, Trouble)>,
     late_one_in: u64,
+    revives: bool,
     requests: u64,
-    /// Create-only puts that land before a request of this number.
-    late: Vec<(u64, String, Bytes)>,
+    /// What lands before a request of this number.
+    late: Vec<(u64, Late)>,
     overwritten: Vec<String>,
+    /// Rises with every visible change.
+    changes: u64,
+    stale_one_in: u64,
+    /// The unfinished uploads as the last listing told them: what a stale one tells again.
+    told: Vec<Orphan>,
+    /// What was published, where completing an upload again brings it back.
+    published: BTreeMap<String, Object>,
+}
+
+/// A request whose sender has given up on it, still on its way.
+#[derive(Debug)]
+enum Late {
+    Put(String, Bytes),
+    Complete(Staged),
+    Abort(String),
 }
 
 #[derive(Debug, Clone)]
@@ -80,11 +97,20 @@ impl Memory {
             chance,
             planned: VecDeque::new(),
             late_one_in: 0,
+            revives: false,
             requests: 0,
             late: Vec::new(),
             overwritten: Vec::new(),
+            changes: 0,
+            stale_one_in: 0,
+            told: Vec::new(),
+            published: BTreeMap::new(),
         };
         Self { part_bytes, state: Arc::new(Mutex::new(state)), counts: Arc::default() }
+    }
+
+    pub fn chance(&self) -> Chance {
+        self.state().chance
     }
 
     /// Changes the odds from here on.
@@ -92,9 +118,30 @@ impl Memory {
         self.state().chance = chance;
     }
 
-    /// Once in so many create-only puts fails for its caller, and lands some requests later after all.
+    /// Once in so many create-only puts, completions and aborts fails for its caller, and lands some requests
+    /// later after all.
     pub fn set_late(&self, one_in: u64) {
         self.state().late_one_in = one_in;
+    }
+
+    /// Uploads stay when they are completed: completing once more brings back what was moved away meanwhile.
+    pub fn set_revives(&self, revives: bool) {
+        self.state().revives = revives;
+    }
+
+    /// Once in so many listings of unfinished uploads tells what the one before it told.
+    pub fn set_stale(&self, one_in: u64) {
+        self.state().stale_one_in = one_in;
+    }
+
+    /// Rises with every change that somebody who lists could see.
+    pub fn changes(&self) -> u64 {
+        self.state().changes
+    }
+
+    /// Whether this upload is neither completed nor aborted.
+    pub fn is_open(&self, upload_id: &str) -> bool {
+        self.state().uploads.contains_key(upload_id)
     }
 
     /// The request after `skip` more of this verb goes wrong so. Several plans count side by side.
@@ -121,12 +168,12 @@ impl Memory {
 
     /// What somebody else puts there.
     pub fn put_foreign(&self, key: &str, bytes: Bytes) {
-        self.state().objects.insert(key.to_owned(), Object { bytes, token: None });
+        self.state().show(key, Object { bytes, token: None });
     }
 
     /// What somebody else removes. Returns whether it was there.
     pub fn remove_foreign(&self, key: &str) -> bool {
-        self.state().objects.remove(key).is_some()
+        self.state().hide(key)
     }
 
     /// What a lifecycle rule does: all unfinished uploads are gone.
@@ -193,30 +240,34 @@ impl Memory {
             return Err(other_store());
         };
         key::check("", &staged.key)?;
+        self.leave(Verb::Complete, &staged.key, || Late::Complete(staged.clone()))?;
         self.request(Verb::Complete, &staged.key, |state| {
-            let whole = |u: &Unfinished| u.key == staged.key && u.parts.len() == etags.len();
-            if !state.uploads.get(upload_id).is_some_and(whole) {
-                let found = state.objects.get(&staged.key);
-                let mine = |o: &Object| {
-                    o.token.as_ref() == Some(token) && o.bytes.len() as u64 == staged.bytes
-                };
-                return match found {
-                    Some(object) if mine(object) => Ok(()),
-                    Some(_) => Err(Fault::new(
-                        &super::FOREIGN,
-                        format!("object `{}`: another file, the staged one required", staged.key),
-                    )),
-                    None => Err(lost(&staged.key)),
-                };
+            if state.complete(&staged.key, upload_id, etags.len()) {
+                return Ok(());
             }
-            let Some(upload) = state.uploads.remove(upload_id) else {
-                return Err(lost(&staged.key));
+            let mine = |o: &Object| {
+                o.token.as_ref() == Some(token) && o.bytes.len() as u64 == staged.bytes
             };
-            let object = Object { bytes: upload.parts.concat().into(), token: Some(upload.token) };
-            if state.objects.insert(staged.key.clone(), object).is_some() {
-                state.overwritten.push(staged.key.clone());
+            match state.objects.get(&staged.key) {
+                Some(object) if mine(object) => Ok(()),
+                Some(_) => Err(Fault::new(
+                    &super::FOREIGN,
+                    format!("object `{}`: another file, the staged one required", staged.key),
+                )),
+                None => Err(lost(&staged.key)),
             }
-            Ok(())
+        })
+    }
+
+    pub(super) async fn is_published(&self, staged: &Staged) -> Result<bool, Fault> {
+        let Handle::S3 { token, .. } = &staged.handle else { return Err(other_store()) };
+        self.request(Verb::Head, &staged.key, |state| match state.objects.get(&staged.key) {
+            None => Ok(false),
+            Some(object) if object.token.as_ref() == Some(token) => Ok(true),
+            Some(_) => Err(Fault::new(
+                &super::FOREIGN,
+                format!("object `{}`: another file, the staged one required", staged.key),
+            )),
         })
     }
 
@@ -229,6 +280,7 @@ impl Memory {
     }
 
     fn abort(&self, key: &str, upload_id: &str) -> Result<(), Fault> {
+        self.leave(Verb::Abort, key, || Late::Abort(upload_id.to_owned()))?;
         self.request(Verb::Abort, key, |state| {
             state.uploads.remove(upload_id);
             Ok(())
@@ -237,27 +289,41 @@ impl Memory {
 
     pub(super) async fn put_create(&self, key: &str, bytes: Bytes) -> Result<Put, Fault> {
         key::check("", key)?;
-        {
-            let mut state = self.state();
-            let one_in = state.late_one_in;
-            if one_in > 0 && state.random.one_in(one_in) {
-                let at = state.requests + 1 + state.random.below(60);
-                state.late.push((at, key.to_owned(), bytes));
-                return Err(unanswered(Verb::Put, key, "late"));
-            }
-        }
+        self.leave(Verb::Put, key, || Late::Put(key.to_owned(), bytes.clone()))?;
         self.request(Verb::Put, key, |state| {
-            if state.objects.contains_key(key) {
+            if state.objects.contains_key(key) && !planted(Flaw::PlainPutOfRecord) {
                 return Ok(Put::Exists);
             }
-            state.objects.insert(key.to_owned(), Object { bytes, token: None });
+            state.show(key, Object { bytes, token: None });
             Ok(Put::Created)
         })
+    }
+
+    /// Leaves this request on its way and fails it for its caller, or does nothing.
+    fn leave(&self, verb: Verb, key: &str, late: impl FnOnce() -> Late) -> Result<(), Fault> {
+        let mut state = self.state();
+        let one_in = state.late_one_in;
+        if one_in == 0 || !state.random.one_in(one_in) {
+            return Ok(());
+        }
+        let at = state.requests + 1 + state.random.below(60);
+        state.late.push((at, late()));
+        Err(unanswered(verb, key, "late"))
     }
 
     pub(super) async fn get(&self, key: &str) -> Result<Option<Bytes>, Fault> {
         key::check("", key)?;
         self.request(Verb::Get, key, |s| Ok(s.objects.get(key).map(|o| o.bytes.clone())))
+    }
+
+    pub(super) async fn range(
+        &self,
+        key: &str,
+        from: u64,
+        len: usize,
+    ) -> Result<Option<Bytes>, Fault> {
+        let whole = self.get(key).await?;
+        Ok(whole.map(|bytes| part(&bytes, from, len)))
     }
 
     pub(super) async fn head(&self, key: &str) -> Result<Option<Entry>, Fault> {
@@ -278,23 +344,42 @@ impl Memory {
         })
     }
 
+    pub(super) async fn folders(&self, prefix: &str) -> Result<Vec<String>, Fault> {
+        key::check_prefix(prefix)?;
+        self.request(Verb::List, prefix, |state| {
+            let mut found: Vec<String> = Vec::new();
+            for key in state.objects.keys().filter(|key| key.starts_with(prefix)) {
+                let end = key.get(prefix.len()..).and_then(|rest| rest.find('/'));
+                let folder = end.and_then(|end| key.get(..=prefix.len() + end));
+                found.extend(folder.map(str::to_owned));
+                found.dedup();
+            }
+            found.truncate(super::FOLDERS_MAX);
+            Ok(found)
+        })
+    }
+
     pub(super) async fn delete(&self, key: &str) -> Result<(), Fault> {
         key::check("", key)?;
         self.request(Verb::Delete, key, |state| {
-            state.objects.remove(key);
+            state.hide(key);
             Ok(())
         })
     }
 
     pub(super) async fn orphans(&self, prefix: &str) -> Result<Vec<Orphan>, Fault> {
         self.request(Verb::ListUploads, prefix, |state| {
-            let below = state.uploads.iter().filter(|(_, u)| u.key.starts_with(prefix));
             let orphan = |(id, upload): (&String, &Unfinished)| Orphan {
                 key: Some(upload.key.clone()),
                 id: id.clone(),
                 started_ms: None,
             };
-            Ok(below.map(orphan).collect())
+            let all = state.uploads.iter().map(orphan).collect();
+            let told = std::mem::replace(&mut state.told, all);
+            let stale = state.stale_one_in > 0 && state.random.one_in(state.stale_one_in);
+            let all = if stale { told } else { state.told.clone() };
+            let below = |o: &Orphan| o.key.as_ref().is_some_and(|key| key.starts_with(prefix));
+            Ok(all.into_iter().filter(below).collect())
         })
     }
 
@@ -340,10 +425,56 @@ impl State {
         let (due, later) =
             std::mem::take(&mut self.late).into_iter().partition(|(at, ..)| *at <= now);
         self.late = later;
-        let due: Vec<(u64, String, Bytes)> = due;
-        for (_, key, bytes) in due {
-            self.objects.entry(key).or_insert(Object { bytes, token: None });
+        let due: Vec<(u64, Late)> = due;
+        for (_, late) in due {
+            match late {
+                Late::Put(key, bytes) if !self.objects.contains_key(&key) => {
+                    self.show(&key, Object { bytes, token: None });
+                }
+                Late::Put(..) => {}
+                Late::Complete(Staged {
+                    key, handle: Handle::S3 { upload_id, etags, .. }, ..
+                }) => {
+                    self.complete(&key, &upload_id, etags.len());
+                }
+                Late::Complete(_) => {}
+                Late::Abort(upload_id) => {
+                    self.uploads.remove(&upload_id);
+                }
+            }
         }
+    }
+
+    /// Publishes an upload that is there with so many parts; false if none is.
+    fn complete(&mut self, key: &str, upload_id: &str, parts: usize) -> bool {
+        let whole = |u: &Unfinished| u.key == key && u.parts.len() == parts;
+        let object = match self.uploads.get(upload_id).is_some_and(whole) {
+            true => self.uploads.remove(upload_id).map(|upload| Object {
+                bytes: upload.parts.concat().into(),
+                token: Some(upload.token),
+            }),
+            false => self.published.get(upload_id).cloned(),
+        };
+        let Some(object) = object else { return false };
+        if self.revives || planted(Flaw::PublishByPut) {
+            self.published.insert(upload_id.to_owned(), object.clone());
+        }
+        let same = self.objects.get(key).is_some_and(|there| there.token == object.token);
+        if self.show(key, object) && !same {
+            self.overwritten.push(key.to_owned());
+        }
+        true
+    }
+
+    /// Returns whether something was there.
+    fn show(&mut self, key: &str, object: Object) -> bool {
+        self.changes += 1;
+        self.objects.insert(key.to_owned(), object).is_some()
+    }
+
+    fn hide(&mut self, key: &str) -> bool {
+        self.changes += 1;
+        self.objects.remove(key).is_some()
     }
 
     fn trouble(&mut self, verb: Verb) -> Option<Trouble> {
@@ -371,7 +502,7 @@ impl State {
 }
 
 fn entry(key: &str, object: &Object) -> Entry {
-    Entry { key: key.to_owned(), bytes: object.bytes.len() as u64 }
+    Entry { key: key.to_owned(), bytes: object.bytes.len() as u64, modified_ms: None }
 }
 
 #[cold]

@@ -55,6 +55,11 @@ static PERMISSIONS: &[Permission] = &[
     on("objects", "s3:AbortMultipartUpload", "discarding files that are not published"),
     on("bucket", "s3:ListBucket", "audit; telling a missing object from a forbidden one"),
     on("bucket", "s3:ListBucketMultipartUploads", "finding uploads that crashes left behind"),
+    on(
+        "bucket",
+        "s3:GetLifecycleConfiguration",
+        "`check`, which reads the bucket's rules where it may",
+    ),
     on("objects", "s3:PutObjectTagging", "with `sink.s3.tags`"),
     on("objects", "s3:PutObjectAcl", "with `sink.s3.acl`"),
     on("key", "kms:GenerateDataKey", "with a KMS key"),
@@ -75,7 +80,12 @@ pub async fn probe(store: &Store) -> Probe {
     remove_leftovers(&store, &id).await;
     let writable = probe.small_objects(&store, &base).await;
     if writable {
-        probe.uploads(&store, &base).await;
+        // Files may stand elsewhere than the state.
+        let files = store.of_data();
+        if store.state.is_some() {
+            remove_leftovers(&files, &id).await;
+        }
+        probe.uploads(&files, &base).await;
         let uploads = store.orphans(&base).await;
         probe.note(uploads);
     }
@@ -179,7 +189,7 @@ impl Probe {
                 self.note(again);
             }
             if self.delete(store, &key).await {
-                self.revives = match store.publish(&staged).await {
+                self.revives = match store.publish_again(&staged).await {
                     Err(fault) if *fault.code == LOST => Some(false),
                     Err(fault) => self.note(Err(fault)),
                     Ok(()) => {
@@ -224,11 +234,20 @@ async fn stage(store: &Store, key: &str, body: Bytes) -> Result<super::Staged, F
 
 impl Store {
     fn is_s3(&self) -> bool {
-        matches!(self.0, Backend::S3(_))
+        matches!(self.data, Backend::S3(_))
+    }
+
+    /// Publishes what was published and deleted. Nothing is under way that a second look could find: a start does not
+    /// wait for it.
+    async fn publish_again(&self, staged: &super::Staged) -> Result<(), Fault> {
+        match &self.data {
+            Backend::S3(s3) => s3.publish_looking(staged, 1).await,
+            _ => self.publish(staged).await,
+        }
     }
 
     async fn keeps_token(&self, key: &str) -> Result<bool, Fault> {
-        match &self.0 {
+        match &self.data {
             Backend::S3(s3) => Ok(s3.head_token(key).await?.is_none_or(|f| f.token.is_some())),
             _ => Ok(true),
         }

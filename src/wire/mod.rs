@@ -154,6 +154,12 @@ impl<'a> Frame<'a> {
         self.payload.unwrap_or(self.tail)
     }
 
+    /// What follows the schema reference, in one piece: message indexes if there are any, and the body.
+    pub fn write_tail(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.tail);
+        out.extend_from_slice(self.payload.unwrap_or_default());
+    }
+
     /// Message indexes and body of a Protobuf record.
     ///
     /// An empty list on the wire means `[0]`. Error: [`INDEXES`].

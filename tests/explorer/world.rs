@@ -6,7 +6,7 @@ use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use forebay::commit::janitor::{self, Claimed};
-use forebay::commit::machine::{Action, Assigned, Machine, Policy, Sealed, Ticket, Wrote};
+use forebay::commit::machine::{Action, Assigned, Chains, Machine, Policy, Sealed, Ticket, Wrote};
 use forebay::commit::record::{About, File, Identity, Kind, Record, Role};
 use forebay::commit::rules::Rules;
 use forebay::error::{Code, Fault};
@@ -438,7 +438,7 @@ impl World {
                 self.step(w, bounds, |m, out| m.wrote(ticket, how, out));
             }
             Request::List(ticket) => {
-                self.step(w, bounds, |m, out| m.chains(ticket, &[], out));
+                self.step(w, bounds, |m, out| m.chains(ticket, &Chains::default(), out));
             }
             Request::Offset(ticket, offset, text) => {
                 self.kafka = Some((offset, text));

@@ -888,3 +888,83 @@ fn topic_of_lines_is_the_only_one_of_the_configuration_unless_they_say_it() {
         [other("x", 2), other("x", 3), other("b", 2)]
     );
 }
+
+/// Frames of messages `Order` (index 0) and `Other` (index 1) in each form of message indexes.
+#[test]
+fn framed_payloads_of_a_schema_file_may_write_their_indexes_in_any_form() {
+    let folder = folder();
+    let frame = |indexes: &[u8], body: &[u8]| {
+        [&[0, 0, 0, 0, 1], indexes, body].concat().iter().map(|b| format!("{b:02x}")).collect()
+    };
+    let run = |more: &[&str], lines_in: &[String]| {
+        let args =
+            ["decode", "--proto", "order.proto", "--framed", "--in", "-", "--encoding", "hex"];
+        let ended = piped(folder.path(), &[&args[..], more].concat(), &lines_in.join("\n"));
+        lines(&ended)
+            .into_iter()
+            .map(|line| line.get("row").cloned().unwrap_or_else(|| line["reject"]["code"].clone()))
+            .collect::<Vec<_>>()
+    };
+    let (order, other) = (json!({"id": 150, "country": "FR"}), json!({"yes": true}));
+    // Field 1 of `Other` is a varint of 1. One index: zigzag writes count and index 1 as 02 02, plain
+    // varints as 01 01.
+    let yes = [0x08, 1];
+    let zigzag: Vec<String> = vec![frame(&[0], ORDER), frame(&[2, 2], &yes)];
+    let unsigned: Vec<String> = vec![frame(&[0], ORDER), frame(&[1, 1], &yes)];
+    let absent: Vec<String> = vec![frame(&[], ORDER)];
+    assert_eq!(run(&[], &zigzag), [order.clone(), other.clone()]);
+    assert_eq!(run(&[], &unsigned), [order.clone(), json!("FB0103")]);
+    let form = |name| ["--message-indexes", name];
+    assert_eq!(run(&form("unsigned"), &unsigned), [order.clone(), other.clone()]);
+    assert_eq!(run(&form("absent"), &absent), std::slice::from_ref(&order));
+    let all = [&zigzag[..], &unsigned[..], &absent[..]].concat();
+    let expected = [&order, &other, &order, &other, &order];
+    assert_eq!(run(&form("auto"), &all), expected.map(Clone::clone));
+    // The message that is named counts, whatever the indexes say; they still have to be passed over.
+    let of_other = vec![frame(&[2, 2], &yes), frame(&[1, 1], &yes), frame(&[], &yes)];
+    let named = |form| ["--message", "Other", "--message-indexes", form];
+    assert_eq!(run(&named("auto"), &of_other), vec![other.clone(); 3]);
+    assert_eq!(run(&named("unsigned"), &of_other[1..2]), std::slice::from_ref(&other));
+    assert_eq!(run(&named("absent"), &of_other[2..]), std::slice::from_ref(&other));
+    // A configuration says it too, by topic; a payload without a frame has no indexes whatever it says.
+    let config = "pipeline: p\nsource: { brokers: \"localhost:1\", topics: [old] }\nsink: { url: out }\n\
+        registry: { url: \"http://localhost:1\" }\nwire: { message_indexes_by_topic: { old: unsigned } }\n";
+    std::fs::write(folder.path().join("old.yaml"), config).unwrap();
+    assert_eq!(run(&["-c", "old.yaml"], &unsigned), [order, other.clone()]);
+    let bare = ["decode", "-c", "old.yaml", "--proto", "order.proto", "--message", "Other"];
+    let ended =
+        piped(folder.path(), &[&bare[..], &["--in", "-", "--encoding", "hex"]].concat(), "0801");
+    assert_eq!(lines(&ended), [json!({"n": 0, "row": other})], "{ended:?}");
+}
+
+#[test]
+fn timestamp_type_of_a_record_is_what_its_line_says_or_null() {
+    let folder = folder();
+    let config = "pipeline: p\nsource: { brokers: \"localhost:1\", topics: [t] }\nsink: { url: out }\n\
+        value: { format: string }\nmetadata: [timestamp, timestamp_type]\n";
+    std::fs::write(folder.path().join("c.yaml"), config).unwrap();
+    let args = ["decode", "-c", "c.yaml", "--in", "-", "--encoding", "record"];
+    let text = "{\"value\":\"YQ==\",\"timestamp\":1000,\"timestamp_type\":\"LogAppendTime\"}\n\
+        {\"value\":\"YQ==\",\"timestamp\":1000,\"timestamp_type\":\"CreateTime\"}\n\
+        {\"value\":\"YQ==\",\"timestamp\":1000}\n\
+        {\"value\":\"YQ==\",\"timestamp_type\":\"CreateTime\"}\n";
+    let ended = piped(folder.path(), &args, text);
+    assert_eq!(ended.code(), Some(0), "{ended:?}");
+    let at = "1970-01-01T00:00:01Z";
+    let row = |at: Value, of: Value| json!({"value": "a", "_timestamp": at, "_timestamp_type": of});
+    let found: Vec<Value> = lines(&ended).into_iter().map(|line| line["row"].clone()).collect();
+    assert_eq!(
+        found,
+        [
+            row(json!(at), json!("LogAppendTime")),
+            row(json!(at), json!("CreateTime")),
+            row(json!(at), Value::Null),
+            // A type of no timestamp says nothing.
+            row(Value::Null, Value::Null),
+        ]
+    );
+    let ended =
+        piped(folder.path(), &args, "{\"value\":\"YQ==\",\"timestamp_type\":\"create_time\"}\n");
+    assert_eq!(ended.code(), Some(2), "{ended:?}");
+    assert!(ended.stderr.contains("`timestamp_type`: create_time"), "{}", ended.stderr);
+}

@@ -297,6 +297,37 @@ fn footer_names_field_numbers_of_nested_columns() {
     let pairs = metadata.file_metadata().key_value_metadata().unwrap();
     let numbers = pairs.iter().find(|p| p.key == "forebay.field_numbers").unwrap();
     assert_eq!(numbers.value.as_deref(), Some(r#"{"a":2,"a.b":5}"#));
+    // What is in files is read for years: the golden file changes only by a new key.
+    let mut all: Vec<String> =
+        pairs.iter().map(|p| format!("{}={}\n", p.key, p.value.as_deref().unwrap())).collect();
+    all.sort_unstable();
+    assert_eq!(all.concat(), include_str!("../corpus/commit/footer.txt"));
+}
+
+#[test]
+fn reject_files_columns_are_those_of_the_golden_file() {
+    let empty = RecordBatch::new_empty(reject::schema());
+    let metadata = footer(&encode(&[empty], &encoding(Compression::Gzip)));
+    let mut shown = Vec::new();
+    parquet::schema::printer::print_schema(
+        &mut shown,
+        metadata.file_metadata().schema_descr().root_schema(),
+    );
+    let shown = String::from_utf8(shown).unwrap();
+    assert_eq!(shown, include_str!("../corpus/commit/reject_columns.txt"));
+}
+
+#[test]
+fn footer_names_the_units_of_whole_numbers() {
+    let unit = HashMap::from([("forebay.unit".to_owned(), "us".to_owned())]);
+    let inner = Fields::from(vec![Field::new("noon", DataType::Int64, true).with_metadata(unit)]);
+    let schema = Schema::new(vec![Field::new("a", DataType::Struct(inner), true)]);
+    let bytes = encode(&[RecordBatch::new_empty(Arc::new(schema))], &encoding(Compression::Gzip));
+    let metadata = footer(&bytes);
+    let pairs = metadata.file_metadata().key_value_metadata().unwrap();
+    let units = pairs.iter().find(|p| p.key == "forebay.units").unwrap();
+    assert_eq!(units.value.as_deref(), Some(r#"{"a.noon":"us"}"#));
+    assert!(!pairs.iter().any(|p| p.key == "forebay.field_numbers"));
 }
 
 #[test]

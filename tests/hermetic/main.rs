@@ -6,14 +6,18 @@ mod answers;
 #[path = "../support/alloc.rs"]
 #[allow(dead_code)] // each caller takes what it asks for
 mod alloc;
+mod audit;
 mod avro;
 #[path = "../support/by_hand.rs"]
 mod by_hand;
+mod chain;
 mod check;
 mod cli;
 mod connect;
 mod decode;
+mod disk;
 mod file;
+mod flaws;
 mod fuzz;
 mod indexes;
 mod json;
@@ -22,8 +26,11 @@ mod protobuf;
 mod registry;
 mod row;
 mod s3_double;
+mod s3_lies;
+mod seals;
 mod server;
 mod simulation;
+mod state;
 mod source;
 #[macro_use]
 #[path = "../support/store_checks.rs"]

@@ -28,7 +28,34 @@ pub enum Trouble {
     Truncated,
     /// Applied; status 200 and an empty body.
     Empty,
+    /// Applied, and the connection is closed without a byte of an answer.
+    AppliedCut,
+    /// Not applied, and the connection is closed.
+    Cut,
+    /// The connection is closed; applied after so many more requests.
+    Late(u64),
+    /// Applied; the answer names another ETag.
+    WrongEtag,
+    /// Not applied; redirected to where nobody listens.
+    Redirect,
 }
+
+/// What [`Double::chance`] chooses from.
+pub const LIES: [Trouble; 13] = [
+    Trouble::Status(503, "SlowDown"),
+    Trouble::Status(500, "InternalError"),
+    Trouble::Status(429, "TooManyRequests"),
+    Trouble::Status(409, "OperationAborted"),
+    Trouble::Status(400, "RequestTimeout"),
+    Trouble::Status(403, "RequestTimeTooSkewed"),
+    Trouble::ErrorIn200("InternalError"),
+    Trouble::Truncated,
+    Trouble::Lost,
+    Trouble::AppliedCut,
+    Trouble::Cut,
+    Trouble::Late(9),
+    Trouble::Redirect,
+];
 
 #[derive(Debug, Clone)]
 pub struct Double {
@@ -43,7 +70,8 @@ pub struct Inner {
     completed: BTreeMap<String, String>,
     next: u64,
     planned: Vec<(Verb, u64, Trouble)>,
-    chance: Option<(Seeded, u64)>,
+    chance: Option<(Seeded, u64, &'static [Trouble])>,
+    late: Vec<Late>,
     /// Every request: verb, key, headers.
     pub seen: Vec<(Verb, String, HeaderMap)>,
     /// Verbs that are answered with AccessDenied.
@@ -55,6 +83,21 @@ pub struct Inner {
     pub drops_metadata: bool,
     /// Every page of a listing is the first again.
     pub pages_repeat: bool,
+    /// The bucket's lifecycle rules, in XML.
+    pub lifecycle: Option<String>,
+    /// Listings tell what was there at this moment.
+    pub stale: Option<Vec<(String, usize)>>,
+}
+
+/// A request that is applied when so many have come.
+#[derive(Debug)]
+struct Late {
+    at: usize,
+    verb: Verb,
+    key: String,
+    query: BTreeMap<String, String>,
+    headers: HeaderMap,
+    body: Bytes,
 }
 
 #[derive(Debug, Clone)]
@@ -103,7 +146,20 @@ impl Double {
 
     /// One request in `n` fails before, and one after it was applied.
     pub fn chance(&self, seed: u64, n: u64) {
-        self.inner().chance = Some((Seeded::new(seed), n));
+        const BOTH: [Trouble; 2] = [Trouble::Status(503, "SlowDown"), Trouble::Lost];
+        self.inner().chance = Some((Seeded::new(seed), n, &BOTH));
+    }
+
+    /// One request in `n` for each of the `lies` meets it.
+    pub fn lie(&self, seed: u64, n: u64, lies: &'static [Trouble]) {
+        self.inner().chance = Some((Seeded::new(seed), n, lies));
+    }
+
+    /// From here on nothing goes wrong, and nothing is under way.
+    pub fn calm(&self) {
+        let mut inner = self.inner();
+        inner.chance = None;
+        inner.land(usize::MAX);
     }
 
     pub fn seen(&self, verb: Verb) -> Vec<HeaderMap> {
@@ -122,10 +178,18 @@ async fn handle(State(double): State<Double>, request: Request) -> Response {
     let path = decode(head.uri.path(), false);
     let key = path.strip_prefix("/bucket").map(|k| k.trim_start_matches('/').to_owned());
     let Some(key) = key else { return error(404, "NoSuchBucket") };
+    if key.is_empty() && query.contains_key("lifecycle") {
+        return match &inner.lifecycle {
+            Some(xml) => xml.clone().into_response(),
+            None => error(404, "NoSuchLifecycleConfiguration"),
+        };
+    }
     let Some(verb) = verb(&head.method, &query, &key) else {
         return error(501, "NotImplemented");
     };
     inner.seen.push((verb, key.clone(), head.headers.clone()));
+    let now = inner.seen.len();
+    inner.land(now);
     let text = |name: &str| {
         head.headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned()
     };
@@ -144,6 +208,17 @@ async fn handle(State(double): State<Double>, request: Request) -> Response {
         Some(Trouble::ErrorIn200(code)) => {
             return (StatusCode::OK, error_body(code)).into_response();
         }
+        Some(Trouble::Redirect) => {
+            let to = [("location", "http://127.0.0.1:9/bucket")];
+            let status = StatusCode::TEMPORARY_REDIRECT;
+            return (status, to, error_body("TemporaryRedirect")).into_response();
+        }
+        Some(Trouble::Cut) => hang_up(inner),
+        Some(Trouble::Late(after)) => {
+            let at = now + after as usize;
+            inner.late.push(Late { at, verb, key, query, headers: head.headers, body });
+            hang_up(inner)
+        }
         _ => {}
     }
     let answer = inner.apply(verb, key, &query, &head.headers, body);
@@ -157,8 +232,20 @@ async fn handle(State(double): State<Double>, request: Request) -> Response {
                 .into_response()
         }
         Some(Trouble::Empty) => StatusCode::OK.into_response(),
+        Some(Trouble::AppliedCut) => hang_up(inner),
+        Some(Trouble::WrongEtag) => {
+            let mut answer = answer;
+            answer.headers_mut().insert("etag", "\"ffffffffffffffff\"".parse().unwrap());
+            answer
+        }
         _ => answer,
     }
+}
+
+/// Ends the connection's task without a message about it.
+fn hang_up(inner: MutexGuard<'_, Inner>) -> ! {
+    drop(inner);
+    std::panic::resume_unwind(Box::new("hung up"))
 }
 
 fn verb(method: &Method, query: &BTreeMap<String, String>, key: &str) -> Option<Verb> {
@@ -178,22 +265,49 @@ fn verb(method: &Method, query: &BTreeMap<String, String>, key: &str) -> Option<
     })
 }
 
+/// `bytes=<first>-<last>`, both in it (RFC 9110, section 14).
+fn part(object: &Object, range: &str) -> Response {
+    let total = object.bytes.len();
+    let ends = range.strip_prefix("bytes=").and_then(|r| r.split_once('-'));
+    let ends = ends.and_then(|(a, b)| Some((a.parse::<usize>().ok()?, b.parse::<usize>().ok()?)));
+    let Some((first, last)) = ends else { return error(400, "InvalidArgument") };
+    if first >= total {
+        return error(416, "InvalidRange");
+    }
+    let last = last.min(total - 1);
+    let headers =
+        [("etag", object.etag.clone()), ("content-range", format!("bytes {first}-{last}/{total}"))];
+    (StatusCode::PARTIAL_CONTENT, headers, object.bytes.slice(first..=last)).into_response()
+}
+
 impl Inner {
     fn trouble(&mut self, verb: Verb) -> Option<Trouble> {
         let mut hit = None;
         self.planned.retain_mut(|(planned, skip, trouble)| {
-            if *planned == verb && *skip == 0 {
+            if *planned == verb && *skip == 0 && hit.is_none() {
                 hit = Some(*trouble);
                 return false;
             }
-            *skip -= u64::from(*planned == verb);
+            *skip = skip.saturating_sub(u64::from(*planned == verb && hit.is_none()));
             true
         });
-        let (Some((random, n)), None) = (self.chance.as_mut(), hit) else { return hit };
-        match random.below(*n) {
-            0 => Some(Trouble::Status(503, "SlowDown")),
-            1 => Some(Trouble::Lost),
-            _ => None,
+        let (Some((random, n, lies)), None) = (self.chance.as_mut(), hit) else { return hit };
+        match lies.get(random.below(*n) as usize).copied() {
+            // Whatever body comes to a GET is what was asked for: Amazon never says otherwise.
+            Some(Trouble::ErrorIn200(_) | Trouble::Truncated) if verb == Verb::Get => {
+                Some(Trouble::Lost)
+            }
+            lie => lie,
+        }
+    }
+
+    /// Applies what is late and due.
+    fn land(&mut self, now: usize) {
+        let (due, later): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.late).into_iter().partition(|late| late.at <= now);
+        self.late = later;
+        for Late { verb, key, query, headers, body, .. } in due {
+            self.apply(verb, key, &query, &headers, body);
         }
     }
 
@@ -238,7 +352,10 @@ impl Inner {
             }
             Verb::Get => self.objects.get(&key).map_or_else(
                 || error(404, "NoSuchKey"),
-                |o| ([("etag", o.etag.clone())], o.bytes.clone()).into_response(),
+                |o| match headers.get("range").and_then(|range| range.to_str().ok()) {
+                    Some(range) => part(o, range),
+                    None => ([("etag", o.etag.clone())], o.bytes.clone()).into_response(),
+                },
             ),
             Verb::Head => match self.objects.get(&key) {
                 None => StatusCode::NOT_FOUND.into_response(),
@@ -252,6 +369,9 @@ impl Inner {
                     answer.body(Body::empty()).unwrap()
                 }
             },
+            Verb::List if !get("delimiter").is_empty() => {
+                self.folders(&get("prefix"), &get("delimiter"), &get("continuation-token"))
+            }
             Verb::List => self.list(&get("prefix"), &get("continuation-token")),
             Verb::ListUploads => self.list_uploads(&get("prefix")),
         }
@@ -302,12 +422,17 @@ impl Inner {
         done(&etag)
     }
 
+    /// What a listing tells: keys and sizes.
+    pub fn listed(&self) -> Vec<(String, usize)> {
+        self.objects.iter().map(|(key, object)| (key.clone(), object.bytes.len())).collect()
+    }
+
     fn list(&self, prefix: &str, token: &str) -> Response {
         let after = token.strip_prefix("after+").unwrap_or_default();
         // Small pages, so that there are several.
         let max = 7;
-        let found =
-            self.objects.iter().filter(|(k, _)| k.starts_with(prefix) && k.as_str() > after);
+        let all = self.stale.clone().unwrap_or_else(|| self.listed());
+        let found = all.iter().filter(|(k, _)| k.starts_with(prefix) && k.as_str() > after);
         let found: Vec<_> = found.take(max + 1).collect();
         let mut xml = "<ListBucketResult><EncodingType>url</EncodingType>".to_owned();
         if found.len() > max {
@@ -315,9 +440,43 @@ impl Inner {
                 if self.pages_repeat { "after+" } else { &format!("after+{}", found[max - 1].0) };
             xml.push_str(&format!("<IsTruncated>true</IsTruncated><NextContinuationToken>{next}</NextContinuationToken>"));
         }
-        for (key, object) in found.into_iter().take(max) {
-            let (key, size) = (encode(key), object.bytes.len());
+        for (key, size) in found.into_iter().take(max) {
+            let key = encode(key);
             xml.push_str(&format!("<Contents><Key>{key}</Key><Size>{size}</Size></Contents>"));
+        }
+        (xml + "</ListBucketResult>").into_response()
+    }
+
+    /// Objects with the delimiter after the prefix are rolled up; small pages, of both kinds together.
+    fn folders(&self, prefix: &str, delimiter: &str, token: &str) -> Response {
+        let after = token.strip_prefix("after+").unwrap_or_default();
+        let rolled: BTreeSet<String> = self
+            .objects
+            .keys()
+            .filter_map(|key| {
+                let rest = key.strip_prefix(prefix)?;
+                let end = rest.find(delimiter).map_or(rest.len(), |end| end + delimiter.len());
+                Some(format!("{prefix}{}", &rest[..end]))
+            })
+            .filter(|name| name.as_str() > after)
+            .collect();
+        let mut xml = "<ListBucketResult><EncodingType>url</EncodingType>".to_owned();
+        for name in rolled.iter().take(7) {
+            match name.ends_with(delimiter) {
+                true => xml.push_str(&format!(
+                    "<CommonPrefixes><Prefix>{}</Prefix></CommonPrefixes>",
+                    encode(name)
+                )),
+                false => xml.push_str(&format!(
+                    "<Contents><Key>{}</Key><Size>1</Size></Contents>",
+                    encode(name)
+                )),
+            }
+        }
+        if let Some(last) = rolled.iter().take(7).next_back().filter(|_| rolled.len() > 7) {
+            xml.push_str(&format!(
+                "<IsTruncated>true</IsTruncated><NextContinuationToken>after+{last}</NextContinuationToken>"
+            ));
         }
         (xml + "</ListBucketResult>").into_response()
     }

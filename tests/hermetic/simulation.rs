@@ -2,9 +2,11 @@
 //! and a store that fail, answers that are lost or late, offset commits that fail, two owners at once. Whatever
 //! happens, every offset stands exactly once in the published files, or in a reject file.
 
+pub(crate) mod faults;
+pub(crate) mod reader;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use forebay::clock::{Seeded, System};
@@ -230,14 +232,9 @@ fn check_chains(seed: u64, objects: &BTreeMap<String, Bytes>) {
     assert_eq!(data, named, "seed {seed}: what is visible is not what the chains name");
 }
 
-fn seeds(default: u64) -> std::ops::Range<u64> {
-    let count = std::env::var("FOREBAY_SIM_SEEDS").ok().and_then(|n| n.parse().ok());
-    0..count.unwrap_or(default)
-}
-
 #[test]
 fn calm_world_every_record_once() {
-    for seed in seeds(5) {
+    for seed in 0..5 {
         let made = make(seed, 400, Chance::default());
         let (memory, fates) = (made.memory.clone(), made.fates.clone());
         let (_, report) = simulate(made, Trouble::default(), seed, 70);
@@ -248,7 +245,7 @@ fn calm_world_every_record_once() {
 
 #[test]
 fn rebalances_and_a_registry_away_every_record_once() {
-    for seed in seeds(20) {
+    for seed in 0..20 {
         let made = make(seed, 300, Chance::default());
         let (memory, fates) = (made.memory.clone(), made.fates.clone());
         let trouble =
@@ -280,36 +277,14 @@ fn worst(seed: u64) -> Report {
     report
 }
 
-/// As many seeds as are done in this time, unless `FOREBAY_SIM_SEEDS` says how many.
-const SEEDS_MS: u64 = 40_000;
+/// Larger worlds than those of `faults`: few of them.
+const LARGE: u64 = 12;
 
 #[test]
 fn crashes_two_owners_and_a_lying_store_every_record_once() {
-    let wanted = std::env::var("FOREBAY_SIM_SEEDS").ok().and_then(|n| n.parse::<u64>().ok());
-    let first = std::env::var("FOREBAY_SIM_FIRST").ok().and_then(|n| n.parse::<u64>().ok());
-    let next = AtomicU64::new(first.unwrap_or(0));
     let clock = System::new();
-    let reports = Mutex::new(Vec::new());
-    std::thread::scope(|scope| {
-        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
-            scope.spawn(|| {
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    let done = seed - first.unwrap_or(0);
-                    let over = match wanted {
-                        Some(wanted) => done >= wanted,
-                        None => done >= 40 && clock.now().mono_ms > SEEDS_MS,
-                    };
-                    if over {
-                        return;
-                    }
-                    let report = worst(seed);
-                    reports.lock().unwrap().push(report);
-                }
-            });
-        }
-    });
-    let reports = reports.into_inner().unwrap();
+    let (reports, wrong) = faults::run_many(0..LARGE, |seed| Ok(worst(seed)));
+    assert_eq!(wrong, None);
     let sum = |of: fn(&Report) -> u64| reports.iter().map(of).sum::<u64>();
     println!(
         "{} seeds in {} ms: {} crashes, {} rebalances, {} losses, {} second owners, {} fenced, {} rewinds; every record once",
@@ -335,7 +310,7 @@ fn crashes_two_owners_and_a_lying_store_every_record_once() {
 #[test]
 fn files_moved_downstream_never_come_back() {
     let mut thefts = 0;
-    for seed in seeds(10) {
+    for seed in 0..10 {
         let made = make(seed, 300, Chance::default());
         let (memory, fates) = (made.memory.clone(), made.fates.clone());
         let trouble = Trouble { rebalance: 80, thief: 60, commit: 4, ..Trouble::default() };
@@ -355,7 +330,7 @@ fn files_moved_downstream_never_come_back() {
 #[test]
 fn dead_owners_uploads_are_swept_under_the_next_claims() {
     let (mut left, mut crashes) = (0, 0);
-    for seed in seeds(10) {
+    for seed in 0..10 {
         let made = make(seed, 300, Chance::default());
         let memory = made.memory.clone();
         let trouble = Trouble { crash: 200, ..Trouble::default() };
@@ -415,7 +390,7 @@ fn refused(objects: &BTreeMap<String, Bytes>) -> BTreeMap<(TopicPartition, Offse
 
 #[test]
 fn rejects_hold_the_bytes_that_were_sent() {
-    for seed in seeds(5) {
+    for seed in 0..5 {
         let made = make(seed, 300, Chance::default());
         let (memory, expected) = (made.memory.clone(), made.refused.clone());
         let (_, report) =
@@ -427,7 +402,7 @@ fn rejects_hold_the_bytes_that_were_sent() {
 
 #[test]
 fn many_keys_and_a_share_that_seals_early_every_record_once() {
-    for seed in seeds(3) {
+    for seed in 0..3 {
         let made = make_with_keys(seed, 3_000, 700, Chance::default());
         let (memory, fates) = (made.memory.clone(), made.fates.clone());
         let trouble = Trouble { registry: 3, share: 400_000, ..Trouble::default() };

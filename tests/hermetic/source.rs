@@ -138,6 +138,7 @@ impl Driver {
             }
             Event::Stopped(partition, fault) => self.stopped.push((partition, fault.code.id)),
             Event::Committed(_, result) => result.unwrap(),
+            Event::TopicIds(..) => {}
             Event::Fatal(fault) => panic!("fatal: {fault}"),
         }
     }
@@ -867,4 +868,16 @@ fn batch_reading_equals_reading_one_by_one() {
         }
     }
     assert!(found == expected, "seed {seed}");
+}
+
+/// After these librdkafka goes on behind the batch (`rdkafka.h`): a checksum that is wrong is one of them.
+#[test]
+pub(crate) fn error_after_which_records_would_be_missing_stops_the_kafka_partition() {
+    for (number, what) in [(-199, "bad message"), (-198, "bad compression"), (2, "corrupt message")]
+    {
+        assert!(forebay::source::kafka::stops(number), "{what}");
+    }
+    for (number, what) in [(-195, "transport"), (-191, "end of partition"), (-185, "timed out")] {
+        assert!(!forebay::source::kafka::stops(number), "{what}");
+    }
 }

@@ -123,6 +123,48 @@ fn unusable_schema_waits_without_end_where_the_configuration_says_pause() {
     assert_eq!(task.committed(), Some(3));
 }
 
+/// A schema that gives no columns here: message index 3 of a file with one message.
+#[test]
+fn pause_on_a_schema_that_is_there_ends_when_the_registry_gives_another() {
+    let fault = |text| Fault::new(&FAULT, text);
+    let schema =
+        |text| Event::Schema(ID, Ok(Arc::new(compile(1, Language::Protobuf, text, &[]).unwrap())));
+    let mut task = task("interval: 1h", 1);
+    settle(&mut task, assigned(None), at(0));
+    let third = [0, 0, 0, 0, 1, 2, 6, 0x08, 7];
+    settle(
+        &mut task,
+        by_hand::records("rows", std::iter::repeat_n((None, &third[..]), 150)),
+        at(0),
+    );
+    let one = "syntax = \"proto3\"; message Row { int64 n = 1; }";
+    let seen = settle(&mut task, schema(one), at(1));
+    assert_eq!(task.take_counters().rejects.values().sum::<u64>(), 99);
+    assert_eq!(task.waits_for(), Some(ID));
+    let anew = |seen: &[Action]| matches!(seen.last(), Some(Action::Ask { anew: true, .. }));
+    assert!(anew(&seen), "what is remembered would never change: {seen:?}");
+    // The same schema, none at all (it is being replaced), no answer: the pause goes on, and so do the questions.
+    for (now, answer) in [
+        (2, schema(one)),
+        (10_000, Event::Schema(ID, Err(Lookup::Unknown(fault("40403"))))),
+        (20_000, Event::Schema(ID, Err(Lookup::Bad(fault("does not compile"))))),
+        (30_000, Event::Schema(ID, Err(Lookup::Unavailable(fault("down"))))),
+        (40_000, schema(one)),
+    ] {
+        let seen = settle(&mut task, answer, at(now));
+        assert!(anew(&seen), "at {now}: {seen:?}");
+        assert_eq!(task.waits_for(), Some(ID), "at {now}");
+    }
+    let four = "syntax = \"proto3\"; message A { int32 a = 1; } message B { int32 b = 1; } \
+        message C { int32 c = 1; } message D { int64 n = 1; }";
+    settle(&mut task, schema(four), at(50_000));
+    assert_eq!(task.waits_for(), None);
+    settle(&mut task, Event::Finish, at(50_001));
+    let counters = task.take_counters();
+    assert_eq!((counters.records, counters.rejects.len()), (51, 0));
+    assert_eq!(task.committed(), Some(150));
+}
+
 #[test]
 fn late_unknown_answer_leaves_a_known_schema_alone() {
     let mut task = task("interval: 1h", 1);
@@ -164,4 +206,53 @@ fn bytes_for_an_upload_that_failed_do_not_count_for_ever() {
     assert_eq!(shared.uploading.load(Ordering::Relaxed), 0);
     effects.store(&tp, part());
     assert_eq!(shared.uploading.load(Ordering::Relaxed), 0);
+}
+
+/// The files that are closed by these actions.
+fn closed(seen: &[Action]) -> Vec<u64> {
+    let of = |action: &Action| match action {
+        Action::Store(Output::End { file, .. }) => Some(*file),
+        _ => None,
+    };
+    seen.iter().filter_map(of).collect()
+}
+
+#[test]
+fn file_that_cannot_be_staged_now_is_read_again_and_stops_nothing() {
+    use forebay::store::{CLOCK, CREDENTIALS, DISK, DISK_FULL, LOST, UNREACHABLE};
+    // The codes of the store that say "goes on by itself", and an upload that a lifecycle rule aborted.
+    for code in [&DISK_FULL, &DISK, &CREDENTIALS, &CLOCK, &UNREACHABLE, &LOST] {
+        let mut task = task("interval: 1h", 1);
+        settle(&mut task, assigned(None), at(0));
+        settle(&mut task, records(3), at(0));
+        settle(&mut task, Event::Schema(ID, known()), at(1));
+        let mut out = Vec::new();
+        task.step(Event::Tick, at(3_600_001), &mut out);
+        let [file] = closed(&out)[..] else { panic!("{out:?}") };
+        let seen =
+            settle(&mut task, Event::Staged(file, Err(Fault::new(code, "x"))), at(3_600_002));
+        let back = |a: &Action| matches!(a, Action::Seek { offset: 0, why: Some(_), .. });
+        assert!(seen.iter().any(back), "{}: {seen:?}", code.id);
+        assert!(!seen.iter().any(|a| matches!(a, Action::Stopped(_))), "{}: {seen:?}", code.id);
+        settle(&mut task, records(3), at(3_600_003));
+        settle(&mut task, Event::Finish, at(3_600_004));
+        assert_eq!(task.committed(), Some(3), "{}", code.id);
+    }
+}
+
+#[test]
+fn file_that_is_refused_for_good_stops_the_kafka_partition() {
+    let mut task = task("interval: 1h", 1);
+    settle(&mut task, assigned(None), at(0));
+    settle(&mut task, records(3), at(0));
+    settle(&mut task, Event::Schema(ID, known()), at(1));
+    let mut out = Vec::new();
+    task.step(Event::Tick, at(3_600_001), &mut out);
+    let [file] = closed(&out)[..] else { panic!("{out:?}") };
+    let fault = Fault::new(&forebay::store::DENIED, "x");
+    let seen = settle(&mut task, Event::Staged(file, Err(fault)), at(3_600_002));
+    assert!(
+        matches!(&seen[..], [.., Action::Stopped(fault)] if fault.code.id == "FB0703"),
+        "{seen:?}"
+    );
 }

@@ -36,8 +36,18 @@ struct Script {
     /// Answers are kept back while these are set.
     hold_starts: bool,
     hold_commits: bool,
+    /// The coordinator takes no offsets from this member any more; how often it was asked since.
+    refuse_commits: bool,
+    refused: u64,
     held: Vec<Event>,
     released: Vec<TopicPartition>,
+    /// Of the topic; it can become another one.
+    topic_id: Option<String>,
+    topics_asked: u64,
+    /// How many Kafka partitions the topic has.
+    partitions: Option<u32>,
+    /// `source.start: latest`
+    latest: bool,
     tickets: u64,
     polls: u64,
 }
@@ -96,10 +106,13 @@ impl Source for Scripted {
         let starts: Starts = partitions
             .iter()
             .map(|tp| {
-                let offset = script.committed.get(tp).copied().unwrap_or(0);
+                let start = if script.latest { script.ends[tp] } else { 0 };
+                let offset = script.committed.get(tp).copied().unwrap_or(start);
                 let log = Watermarks { low: 0, high: script.ends[tp] };
-                let (why, committed, topic_id) = ("test".into(), None, None);
-                (tp.clone(), Ok(StartAt { offset, why, log, committed, topic_id }))
+                let (why, committed) = ("test".into(), None);
+                let topic_id = script.topic_id.clone();
+                let partitions = script.partitions;
+                (tp.clone(), Ok(StartAt { offset, why, log, committed, topic_id, partitions }))
             })
             .collect();
         let hold = script.hold_starts;
@@ -122,6 +135,12 @@ impl Source for Scripted {
     fn commit(&mut self, offsets: &[(TopicPartition, Offset, String)]) -> Result<Ticket, Fault> {
         let mut script = self.0.lock().unwrap();
         let ticket = script.ticket();
+        if script.refuse_commits {
+            script.refused += 1;
+            let fault = Fault::new(&forebay::source::codes::COMMIT, "unknown member");
+            script.events.push_back(Event::Committed(ticket, Err(fault)));
+            return Ok(ticket);
+        }
         let hold = script.hold_commits;
         if !hold {
             let offsets = offsets.iter().map(|(tp, offset, _)| (tp.clone(), *offset));
@@ -143,6 +162,15 @@ impl Source for Scripted {
         Ok(vec![None; topics.len()])
     }
 
+    fn ask_topic_ids(&mut self, topics: &[Arc<str>]) -> Result<Ticket, Fault> {
+        let mut script = self.0.lock().unwrap();
+        script.topics_asked += 1;
+        let (ticket, id) = (script.ticket(), script.topic_id.clone());
+        let ids = topics.iter().map(|topic| (topic.clone(), id.clone())).collect();
+        script.answer(false, Event::TopicIds(ticket, Ok(ids)));
+        Ok(ticket)
+    }
+
     fn cluster_id(&mut self) -> Option<String> {
         None
     }
@@ -162,13 +190,22 @@ struct Rig {
 
 impl Rig {
     fn new(ends: &[Offset]) -> Self {
+        Self::running(ends, "", false)
+    }
+
+    /// With more of the section `commit`.
+    fn with(ends: &[Offset], commit: &str) -> Self {
+        Self::running(ends, commit, false)
+    }
+
+    fn running(ends: &[Offset], commit: &str, drain: bool) -> Self {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.unwrap();
         let registry = runtime.block_on(server::start("127.0.0.1:0")).unwrap();
         let text = format!(
             "pipeline: t\nsource: {{ brokers: 'x:1', topics: [rows] }}\nregistry: {{ url: '{}' }}\n\
-             sink: {{ url: 's3://bucket/root' }}\ncommit: {{ interval: 1s }}\n",
+             sink: {{ url: 's3://bucket/root' }}\ncommit: {{ interval: 1s{commit} }}\n",
             registry.url
         );
         let config = Config::parse(&text, "t.yaml", &config::Process).unwrap();
@@ -202,8 +239,9 @@ impl Rig {
             clock,
             workers: 2,
             memory: Budget::of(64 << 20),
-            drain: false,
+            drain,
             shutdown_timeout: Duration::from_secs(25),
+            topics_every: Duration::from_millis(20),
         };
         let run = Some(std::thread::spawn(move || threads::run(run)));
         Self { script, store, control, run, _registry: registry, _runtime: runtime }
@@ -344,6 +382,67 @@ fn commit_answered_after_a_loss_is_nobodys() {
     assert!(rig.leave().stopped.is_empty());
 }
 
+/// A session that timed out takes everything from a drain, and it is not over then: the group deals anew.
+#[test]
+fn drain_that_loses_its_partitions_waits_for_the_next_assignment() {
+    let mut rig = Rig::running(&[100], "", true);
+    rig.script().hold_commits = true; // not drained before it is lost
+    rig.happens(Event::Assigned(vec![tp(0)]));
+    rig.until("a commit", |s| !s.held.is_empty());
+    rig.script().flowing.clear();
+    rig.happens(Event::Lost(vec![tp(0)]));
+    rig.script().hold_commits = false;
+    let polls = rig.script().polls;
+    rig.until("a while, or the end", |s| {
+        s.polls > polls + 100 || rig.run.as_ref().is_none_or(|run| run.is_finished())
+    });
+    rig.script().ends.insert(tp(0), 120);
+    rig.happens(Event::Assigned(vec![tp(0)]));
+    let ended = rig.run.take().unwrap().join().unwrap();
+    assert!(ended.stopped.is_empty() && ended.fatal.is_none() && !ended.dropped);
+    assert_eq!(rig.script().committed.get(&tp(0)), Some(&120));
+    assert_eq!(rig.rows(), (0..120).collect::<Vec<_>>());
+}
+
+/// The end of the log is asked before the chain is read: an owner that is not known to be gone may commit in between.
+#[test]
+fn chain_past_the_end_that_was_asked_before_it_is_asked_again() {
+    let rig = Rig::new(&[100]);
+    rig.happens(Event::Assigned(vec![tp(0)]));
+    rig.until("a commit", |s| s.committed.get(&tp(0)) == Some(&100));
+    {
+        let mut script = rig.script();
+        script.flowing.clear();
+        script.ends.insert(tp(0), 90);
+        script.events.extend([Event::Lost(vec![tp(0)]), Event::Assigned(vec![tp(0)])]);
+    }
+    let asked = rig.script().tickets;
+    rig.until("the old end", |s| s.tickets > asked);
+    let polls = rig.script().polls;
+    rig.until("a while", |s| s.polls > polls + 50);
+    rig.script().ends.insert(tp(0), 120);
+    rig.until("the rest", |s| s.committed.get(&tp(0)) == Some(&120));
+    assert_eq!(rig.rows(), (0..120).collect::<Vec<_>>());
+    assert!(rig.leave().stopped.is_empty());
+}
+
+/// A member that the group has given up gets no offset through, and no partitions anew before it has given the old
+/// ones back. Its commits stand in the chain.
+#[test]
+fn revoked_partition_whose_offset_is_refused_is_given_back_soon() {
+    let rig = Rig::new(&[30]);
+    rig.happens(Event::Assigned(vec![tp(0)]));
+    rig.until("a commit", |s| s.committed.get(&tp(0)) == Some(&30));
+    rig.script().refuse_commits = true;
+    rig.script().ends.insert(tp(0), 50);
+    rig.until("the rest read", |s| s.flowing[&tp(0)] == 50);
+    rig.happens(Event::Revoked(vec![tp(0)]));
+    rig.until("the release", |s| s.released == [tp(0)]);
+    let refused = rig.script().refused;
+    assert!(refused <= 4, "asked {refused} times, once a second");
+    assert!(!rig.leave().dropped);
+}
+
 #[test]
 fn revoked_partition_is_committed_before_it_is_given_back_and_others_flow_on() {
     let rig = Rig::new(&[30, 40]);
@@ -362,5 +461,87 @@ fn revoked_partition_is_committed_before_it_is_given_back_and_others_flow_on() {
     let mut expected: Vec<i64> = (0..50).chain(0..70).collect();
     expected.sort_unstable();
     assert_eq!(rig.rows(), expected);
+    assert!(rig.leave().stopped.is_empty());
+}
+
+#[test]
+fn topic_made_anew_during_the_run_stops_its_partitions() {
+    let rig = Rig::new(&[30, 40]);
+    rig.script().topic_id = Some("first".into());
+    rig.happens(Event::Assigned(vec![tp(0), tp(1)]));
+    rig.until("both committed", |s| {
+        s.committed.get(&tp(0)) == Some(&30) && s.committed.get(&tp(1)) == Some(&40)
+    });
+    // Asked again and again, and nothing comes of it.
+    let asked = rig.script().topics_asked;
+    rig.until("more questions", |s| s.topics_asked > asked + 3);
+    assert_eq!(rig.script().released, []);
+    rig.script().topic_id = None; // brokers that say nothing
+    let asked = rig.script().topics_asked;
+    rig.until("more questions", |s| s.topics_asked > asked + 3);
+    assert_eq!(rig.script().released, []);
+    rig.script().topic_id = Some("second".into());
+    rig.until("both stopped", |s| s.released.len() == 2);
+    let files = rig.store.objects().len();
+    rig.script().ends.insert(tp(0), 60);
+    let polls = rig.script().polls;
+    rig.until("a while", |s| s.polls > polls + 50);
+    assert_eq!(rig.store.objects().len(), files, "records of the new topic under the old chain");
+    let ended = rig.leave();
+    let mut stopped: Vec<_> =
+        ended.stopped.iter().map(|(tp, f)| (tp.partition, f.code.id)).collect();
+    stopped.sort_unstable();
+    assert_eq!(stopped, [(0, "FB0927"), (1, "FB0927")]);
+}
+
+#[test]
+fn topic_made_anew_during_the_run_begins_a_new_chain_where_the_configuration_says_so() {
+    let rig = Rig::with(&[30], ", on_recreated_topic: restart");
+    rig.script().topic_id = Some("first".into());
+    rig.happens(Event::Assigned(vec![tp(0)]));
+    rig.until("committed", |s| s.committed.get(&tp(0)) == Some(&30));
+    {
+        let mut script = rig.script();
+        script.topic_id = Some("second".into());
+        script.committed.clear();
+        script.ends.insert(tp(0), 50);
+    }
+    rig.until("the new topic read from its start", |s| s.committed.get(&tp(0)) == Some(&50));
+    let rows = rig.rows();
+    let chains = rig.store.objects();
+    let chain = |id: &str| chains.keys().filter(|k| k.contains(&format!("rows~{id}/0/"))).count();
+    assert!(chain("first") >= 2 && chain("second") >= 2, "{:?}", chains.keys());
+    // The old topic's rows stay, and the new one's are all there.
+    assert!((0..50).all(|value| rows.contains(&value)), "{rows:?}");
+    assert_eq!(rows.iter().filter(|v| **v < 30).count(), 60);
+    assert!(rig.leave().stopped.is_empty());
+}
+
+#[test]
+fn kafka_partition_added_to_the_topic_is_read_from_its_start_and_a_late_one_is_not() {
+    let rig = Rig::new(&[30, 40, 50]);
+    {
+        let mut script = rig.script();
+        (script.latest, script.partitions) = (true, Some(2));
+    }
+    let flows = |p: i32, from: Offset| {
+        rig.happens(Event::Assigned(vec![tp(p)]));
+        rig.until("records flow", |s| s.flowing.contains_key(&tp(p)));
+        // Nothing was read before it was looked at, or all of it.
+        let at = rig.script().flowing[&tp(p)];
+        assert!(at >= from, "kafka partition {p} flows from {at}");
+        rig.until("its commit", |s| s.committed.contains_key(&tp(p)));
+    };
+    flows(0, 30);
+    // It was there from the start, and comes to this member late: at the end, as the configuration says.
+    flows(1, 40);
+    // This one is new.
+    rig.script().partitions = Some(3);
+    flows(2, 0);
+    rig.until("all of the new one", |s| s.committed[&tp(2)] == 50);
+    assert_eq!(rig.rows(), (0..50).collect::<Vec<_>>());
+    let objects = rig.store.objects();
+    let topic = objects.get("_forebay/t/topics/rows~none.json").expect("what the topic was");
+    assert!(String::from_utf8_lossy(topic).contains("\"partitions\": 2"), "{topic:?}");
     assert!(rig.leave().stopped.is_empty());
 }

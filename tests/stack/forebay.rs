@@ -9,6 +9,16 @@ use std::time::{Duration, Instant};
 use crate::python;
 use crate::rig::{Stack, die_with_parent};
 
+/// Names another binary than the one just built, to measure one against the other.
+pub const PROGRAM: &str = "FOREBAY_STACK_PROGRAM";
+
+/// The program under test.
+fn program(environment: &[(String, String)]) -> PathBuf {
+    let named = environment.iter().find(|(name, _)| name == PROGRAM).map(|(_, path)| path.into());
+    let named = named.or_else(|| std::env::var_os(PROGRAM).map(PathBuf::from));
+    named.unwrap_or_else(|| env!("CARGO_BIN_EXE_forebay").into())
+}
+
 /// A pipeline's configuration: what every case has in common, and `more` at its end.
 pub fn config(folder: &Path, name: &str, topic: &str, registry: &str, more: &str) -> PathBuf {
     let text = format!(
@@ -67,7 +77,7 @@ pub fn start_with(
 ) -> Forebay {
     let out = folder.join(format!("{label}.out"));
     let err = folder.join(format!("{label}.err"));
-    let mut command = Command::new(env!("CARGO_BIN_EXE_forebay"));
+    let mut command = Command::new(program(environment));
     command
         .args(args)
         .envs(environment.iter().cloned())
@@ -104,9 +114,27 @@ impl Forebay {
     /// Waits until it said this.
     #[track_caller]
     pub fn says(&self, what: &str) {
+        self.says_one_of(&[what]);
+    }
+
+    #[track_caller]
+    pub fn says_one_of(&self, these: &[&str]) {
+        self.says_all(&format!("{these:?}"), |said| these.iter().any(|what| said.contains(what)));
+    }
+
+    /// Waits until it said this so many times.
+    #[track_caller]
+    pub fn says_times(&self, what: &str, times: usize) {
+        self.says_all(&format!("{what:?} {times} times"), |said| {
+            said.matches(what).count() >= times
+        });
+    }
+
+    #[track_caller]
+    fn says_all(&self, what: &str, done: impl Fn(&str) -> bool) {
         let begun = Instant::now();
-        while !self.said().contains(what) {
-            assert!(begun.elapsed() < LONG, "it never said `{what}`:\n{}", tail(&self.said()));
+        while !done(&self.said()) {
+            assert!(begun.elapsed() < LONG, "it never said {what}:\n{}", tail(&self.said()));
             std::thread::sleep(Duration::from_millis(20));
         }
     }

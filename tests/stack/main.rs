@@ -9,6 +9,7 @@
 //!
 //! `FOREBAY_STACK`: `auto` (default: left out, loudly, where a tool or a download is missing), `required`, `off`.
 //! `FOREBAY_STACK_S3`: `minio` (default), `seaweedfs`, `versitygw`.
+//! `FOREBAY_STACK_PROGRAM`: another binary of the program than the one just built.
 //! `cargo test --test stack -- --serve` starts the servers, prints their addresses, and holds them until
 //! its input ends.
 //! `FOREBAY_STACK_KEEP`: any value keeps the servers' logs and each case's folder (below `target/stack/run`).

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use forebay::clock::Now;
-use forebay::commit::machine::{Assigned, Wrote};
+use forebay::commit::machine::{Assigned, Chains, Wrote};
 use forebay::config::Pipeline;
 use forebay::pipeline::lanes::Output;
 use forebay::pipeline::task::{Action, Assignment, Event, Task};
@@ -26,6 +26,7 @@ pub(crate) fn assigned(stop_at: Option<i64>) -> Event {
     Event::Assigned(Box::new(Assignment {
         owner: "owner".into(),
         topic_id: None,
+        partitions: None,
         kafka: Assigned { start: 0, committed: None, low: 0, high: 100 },
         stop_at,
     }))
@@ -66,7 +67,7 @@ pub(crate) fn asked(seen: &[Action]) -> Vec<SchemaRef> {
 }
 
 /// The answer of a store and a group where all goes well, and where there was nothing before.
-fn success(action: &Action) -> Option<Event> {
+pub(crate) fn success(action: &Action) -> Option<Event> {
     Some(match action {
         Action::Store(Output::End { file, key, .. }) => {
             let handle = Handle::Local { name: "n".into(), inode: 1, mtime_ns: 1 };
@@ -75,7 +76,7 @@ fn success(action: &Action) -> Option<Event> {
         Action::GetRecord { ticket, seq, .. } => {
             Event::Record { ticket: *ticket, seq: *seq, found: Ok(None) }
         }
-        Action::ListChains { ticket, .. } => Event::Chains(*ticket, Ok(Vec::new())),
+        Action::ListChains { ticket, .. } => Event::Chains(*ticket, Ok(Chains::default())),
         Action::PutRecord { ticket, .. } => Event::Wrote(*ticket, Wrote::Created),
         Action::Seek { offset, .. } => Event::Started { offset: *offset },
         Action::Publish { ticket, .. } => Event::Published(*ticket),

@@ -18,8 +18,11 @@ macro_rules! every_store_check {
             key_that_escapes_is_refused
             fifty_uploads_at_once_keep_their_bytes
             big_file_of_many_parts_keeps_its_bytes
+            range_gives_the_bytes_that_are_there
             create_only_put_happens_once
             listing_goes_by_bytes_and_pages
+            folders_are_named_once_where_objects_stand_below
+            file_that_may_be_published_is_looked_for_first
             deleted_object_is_gone_and_not_brought_back
             probe_finds_nothing_and_leaves_nothing
             probe_removes_what_a_killed_probe_left_an_hour_ago
@@ -45,6 +48,7 @@ pub fn sink(url: SinkUrl, s3: config::S3) -> config::Sink {
         compression: config::Compression::None,
         compression_level: None,
         escape: config::Escape::Hive,
+        state: None,
         partition_columns: config::PartitionColumns::Auto,
     }
 }
@@ -181,6 +185,32 @@ pub async fn big_file_of_many_parts_keeps_its_bytes(store: Store) {
     assert!(store.get("big").await.unwrap().unwrap() == bytes);
 }
 
+pub async fn range_gives_the_bytes_that_are_there(store: Store) {
+    let bytes = noise(5, 3_000);
+    let staged = stage(&store, "r/a.parquet", &bytes).await;
+    store.publish(&staged).await.unwrap();
+    for (from, len) in [
+        (0, 3_000),
+        (0, 1),
+        (2_999, 1),
+        (1_000, 500),
+        (2_990, 100),
+        (3_000, 10),
+        (9_000, 5),
+        (7, 0),
+    ] {
+        let end = (from + len).min(3_000);
+        let expected = bytes.get(from.min(3_000)..end).unwrap_or_default();
+        let found = store.range("r/a.parquet", from as u64, len).await.unwrap();
+        assert_eq!(found.as_deref(), Some(expected), "{len} bytes from {from}");
+    }
+    assert_eq!(store.range("r/none", 0, 10).await.unwrap(), None);
+    let listed = store.list("r/", None).await.unwrap().entries;
+    let head = store.head("r/a.parquet").await.unwrap();
+    assert_eq!(listed.first().map(|e| e.bytes), Some(3_000));
+    assert_eq!(head.map(|e| e.bytes), Some(3_000));
+}
+
 pub async fn create_only_put_happens_once(store: Store) {
     let puts = (0..8u8).map(|i| store.put_create("log/1.json", Bytes::from(vec![i])));
     let puts = futures::future::join_all(puts).await;
@@ -209,6 +239,46 @@ pub async fn listing_goes_by_bytes_and_pages(store: Store) {
         let expected: Vec<_> = keys.iter().filter(|k| k.starts_with(prefix)).collect();
         assert_eq!(list(&store, prefix).await.iter().collect::<Vec<_>>(), expected, "{prefix}");
     }
+}
+
+pub async fn folders_are_named_once_where_objects_stand_below(store: Store) {
+    for i in 0..20 {
+        store
+            .put_create(&format!("log/a~1/{}/{i:03}", i % 3), Bytes::from_static(b"x"))
+            .await
+            .unwrap();
+        store.put_create(&format!("log/b~{i:02}/x"), Bytes::from_static(b"x")).await.unwrap();
+    }
+    for key in ["log/a", "log/a~2/x.json", "log/a~3", "logs/x", "log/ü ~/x"] {
+        store.put_create(key, Bytes::from_static(b"x")).await.unwrap();
+    }
+    store.put_create("log/gone~1/x", Bytes::from_static(b"x")).await.unwrap();
+    store.delete("log/gone~1/x").await.unwrap();
+    let folders = async |prefix: &str| {
+        let mut found = store.folders(prefix).await.unwrap();
+        found.sort_unstable();
+        found
+    };
+    assert_eq!(folders("log/a~").await, ["log/a~1/", "log/a~2/"]);
+    assert_eq!(folders("log/a~1/").await, ["log/a~1/0/", "log/a~1/1/", "log/a~1/2/"]);
+    assert_eq!(folders("log").await, ["log/", "logs/"]);
+    assert_eq!(folders("log/b~").await.len(), 20);
+    assert_eq!(folders("log/ü").await, ["log/ü ~/"]);
+    assert_eq!(folders("log/gone").await, [""; 0]);
+    assert_eq!(folders("none/").await, [""; 0]);
+}
+
+pub async fn file_that_may_be_published_is_looked_for_first(store: Store) {
+    let bytes = noise(1, 50);
+    let staged = stage(&store, "t/1", &bytes).await;
+    for _ in 0..3 {
+        store.publish_unless_there(&staged).await.unwrap();
+        assert_eq!(store.get("t/1").await.unwrap(), Some(bytes.clone()));
+    }
+    let other = stage(&store, "t/1", &noise(2, 50)).await;
+    let fault = store.publish_unless_there(&other).await.unwrap_err();
+    assert_eq!(fault.code.id, "FB0709", "{fault}");
+    assert_eq!(store.get("t/1").await.unwrap(), Some(bytes));
 }
 
 pub async fn deleted_object_is_gone_and_not_brought_back(store: Store) {

@@ -6,6 +6,7 @@
 mod report;
 mod sample;
 mod schema;
+mod state;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -21,7 +22,7 @@ use crate::pipeline;
 use crate::position::TopicPartition;
 use crate::source::kafka::{Look, TopicInfo};
 use crate::source::{self, Starts};
-use crate::store::Store;
+use crate::store::{Probe, Store};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -88,7 +89,7 @@ async fn check(config: &Config, sample: usize) -> Report {
         true => Some(tokio::task::spawn_blocking(move || cluster(&source, token))),
         false => None,
     };
-    let sink = sink(pipeline, &mut report).await;
+    let (sink, store) = sink(pipeline, &mut report).await;
     report.sink = Some(sink);
     let look = match asked {
         Some(asked) => match asked.await {
@@ -98,6 +99,9 @@ async fn check(config: &Config, sample: usize) -> Report {
         None => None,
     };
     name_topics(pipeline, &mut report);
+    if let Some((store, probe)) = store {
+        state::check(&store, &probe, pipeline, &mut report).await;
+    }
     schemas(pipeline, partitioner.as_ref(), look, sample, &mut report).await;
     report.estimate = estimate(pipeline, &report);
     report
@@ -186,13 +190,15 @@ fn name_topics(pipeline: &Pipeline, report: &mut Report) {
     report.topics.sort_by(|a, b| a.name.cmp(&b.name));
 }
 
-async fn sink(pipeline: &Pipeline, report: &mut Report) -> Sink {
-    let mut sink = Sink { url: pipeline.sink.url.to_string(), ..Sink::default() };
+/// What the probe found; the store with it, if it is fit to be asked more.
+async fn sink(pipeline: &Pipeline, report: &mut Report) -> (Sink, Option<(Store, Probe)>) {
+    let state = pipeline.sink.state.as_ref().map(ToString::to_string);
+    let mut sink = Sink { url: pipeline.sink.url.to_string(), state, ..Sink::default() };
     let store = match Store::open(&pipeline.sink).await {
         Ok(store) => store,
         Err(fault) => {
             report.find(Area::Configuration, [fault]);
-            return sink;
+            return (sink, None);
         }
     };
     let probe = store.probe().await;
@@ -200,8 +206,9 @@ async fn sink(pipeline: &Pipeline, report: &mut Report) -> Sink {
     sink.revives = probe.revives;
     sink.fit = probe.faults.is_empty();
     sink.requests = store.requests();
-    report.find(Area::Sink, probe.faults);
-    sink
+    report.find(Area::Sink, probe.faults.clone());
+    let fit = sink.fit;
+    (sink, fit.then_some((store, probe)))
 }
 
 /// Subjects and columns, then the sample.

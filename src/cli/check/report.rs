@@ -100,6 +100,9 @@ impl Topic {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Sink {
     pub(super) url: String,
+    /// Where `_forebay/` stands, if not at the sink's root.
+    pub(super) state: Option<String>,
+    pub(super) notes: Vec<String>,
     pub(super) fit: bool,
     pub(super) create_only: Option<bool>,
     pub(super) revives: Option<bool>,
@@ -145,7 +148,7 @@ pub(super) fn estimate(pipeline: &Pipeline, report: &Report) -> Option<Estimate>
         .iter()
         .map(|t| t.partitions.unwrap_or(0) as u64 * (t.keys().len() as u64).max(1))
         .sum();
-    let interval_ms = (pipeline.commit.interval.as_millis() as u64).max(1);
+    let interval_ms = (pipeline.commit.age_max().as_millis() as u64).max(1);
     let commits = 86_400_000_u64.div_ceil(interval_ms);
     let files = files_a_commit.saturating_mul(commits);
     let requests = match pipeline.sink.url {
@@ -154,7 +157,7 @@ pub(super) fn estimate(pipeline: &Pipeline, report: &Report) -> Option<Estimate>
     };
     let sampled = report.topics.iter().any(|t| !t.sampled.is_empty());
     let words = format!(
-        "files a day = Kafka partitions x output keys in each commit ({}) x commits a day (86,400 s / commit.interval){}; \
+        "files a day = Kafka partitions x output keys in each commit ({}) x commits a day (86,400 s / commit.interval or commit.schedule){}; \
          if every Kafka partition has records of every key in every interval. Fewer when traffic is less, more when \
          `rotate` or several schemas close files earlier",
         if sampled { "those in the sample" } else { "taken as 1: --sample counts them" },
@@ -374,7 +377,14 @@ impl Sink {
             None => "not tried",
         };
         let fit = if self.fit { "fit for a run" } else { "not fit for a run" };
-        format!("{}: {fit}; create-only puts {}", self.url, said(self.create_only))
+        let mut text = format!("{}: {fit}; create-only puts {}", self.url, said(self.create_only));
+        if let Some(state) = &self.state {
+            text.push_str(&format!("; state in {state}"));
+        }
+        for note in &self.notes {
+            text.push_str(&format!("\n  note: {note}"));
+        }
+        text
     }
 
     fn json(&self) -> Value {
@@ -385,7 +395,7 @@ impl Sink {
             .collect();
         json!({
             "url": self.url, "fit": self.fit, "create_only": self.create_only,
-            "revives": self.revives, "requests": requests,
+            "revives": self.revives, "requests": requests, "state": self.state, "notes": self.notes,
         })
     }
 }

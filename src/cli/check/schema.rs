@@ -2,7 +2,7 @@
 //! fits them.
 
 use super::report::{Area, Report, Subject};
-use crate::config::{Format, Pipeline, SubjectNameStrategy};
+use crate::config::{Pipeline, SubjectNameStrategy};
 use crate::decode::Plan;
 use crate::error::{Fault, Reject};
 use crate::partition::Partitioner;
@@ -84,7 +84,7 @@ async fn key(
     notes: &mut Vec<String>,
 ) -> Result<KeyPlan, Fault> {
     let Some(format) = pipeline.key.format.filter(|format| format.is_framed()) else {
-        return Ok(KeyPlan::of(pipeline.key.format));
+        return Options::of(pipeline).key_plan();
     };
     let name = subject_name(SubjectNameStrategy::Topic, topic, Side::Key, None)?;
     match client.latest(&name).await {
@@ -215,8 +215,7 @@ fn columns(
     };
     let fields = plan.schema.fields();
     // A key's columns may come with the first one that is read.
-    let key_comes_later =
-        matches!(key, KeyPlan::None) && pipeline.key.format.is_some_and(Format::is_framed);
+    let key_comes_later = matches!(key, KeyPlan::None) && pipeline.key.comes_later();
     if let Some(Err(faults)) = partitioner.map(|p| p.bind(&plan.schema, key_comes_later)) {
         let mut names: Vec<&str> =
             fields.iter().take(NAMED_MAX).map(|f| f.name().as_str()).collect();

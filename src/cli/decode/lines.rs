@@ -138,6 +138,7 @@ struct Parsed {
     partition: Option<i32>,
     offset: Option<i64>,
     timestamp: Option<i64>,
+    timestamp_type: Option<TimestampType>,
     key: Option<Vec<u8>>,
     value: Option<Vec<u8>>,
     headers: Vec<(String, Option<Vec<u8>>)>,
@@ -157,7 +158,7 @@ impl Parsed {
         batch.push(
             self.offset.unwrap_or(n),
             self.timestamp,
-            TimestampType::CreateTime,
+            self.timestamp_type.unwrap_or(TimestampType::Unknown),
             self.key.as_deref(),
             self.value.as_deref(),
             self.headers.iter().map(|(name, value)| (name.as_str(), value.as_deref())),
@@ -210,6 +211,7 @@ struct Line {
     #[serde(default)]
     headers: Vec<(String, Option<String>)>,
     timestamp: Option<i64>,
+    timestamp_type: Option<String>,
     topic: Option<String>,
     partition: Option<i32>,
     offset: Option<i64>,
@@ -228,11 +230,20 @@ fn record(text: &[u8]) -> Result<Parsed, Fault> {
         let value = bytes(&format!("header `{name}`"), value)?;
         Ok((name.clone(), value))
     });
+    let timestamp_type = match line.timestamp_type.as_deref() {
+        None => None,
+        Some("CreateTime") => Some(TimestampType::CreateTime),
+        Some("LogAppendTime") => Some(TimestampType::LogAppendTime),
+        Some(other) => {
+            return Err(refuse("`timestamp_type`", &other, "`CreateTime` or `LogAppendTime`"));
+        }
+    };
     Ok(Parsed {
         topic: line.topic,
         partition: line.partition,
         offset: line.offset,
         timestamp: line.timestamp.filter(|ms| *ms != -1),
+        timestamp_type,
         key: bytes("`key`", &line.key)?,
         value: bytes("`value`", &line.value)?,
         headers: headers.collect::<Result<_, Fault>>()?,

@@ -20,7 +20,9 @@ use self::input::{Chunk, Flow, Input};
 use self::output::Sink;
 use crate::cli::decoding::{Decoding, Given, Pushed};
 use crate::cli::{ARGUMENTS, Exit, LOCAL, Output, failed, refused, runtime};
-use crate::config::{self, Config, Format, PartitionColumns, PartitionItem, Pipeline, Placed};
+use crate::config::{
+    self, Config, Format, IndexForm, PartitionColumns, PartitionItem, Pipeline, Placed,
+};
 use crate::error::{Code, Fault, Kind};
 use crate::partition::Partitioner;
 use crate::pipeline;
@@ -30,7 +32,7 @@ pub static INPUT: Code = Code {
     id: "FB1030",
     kind: Kind::Halt,
     title: "input that is not in the form given",
-    help: "The message names the line. `--encoding` says how a line is written: `base64` (default), `hex`, or `record`, one JSON object with any of `key`, `value` (base64), `headers`, `timestamp`, `topic`, `partition`, `offset`. A file that is Parquet must be a reject file.",
+    help: "The message names the line. `--encoding` says how a line is written: `base64` (default), `hex`, or `record`, one JSON object with any of `key`, `value` (base64), `headers`, `timestamp`, `timestamp_type`, `topic`, `partition`, `offset`. A file that is Parquet must be a reject file.",
 };
 pub static COLUMNS: Code = Code {
     id: "FB1031",
@@ -84,6 +86,10 @@ pub struct Args {
     /// Payloads are framed as registry serializers do. With a schema file, the schema id is not looked at
     #[arg(long)]
     framed: bool,
+    /// How framed Protobuf payloads write their message indexes; in place of the configuration's
+    /// `wire.message_indexes`, else `zigzag`
+    #[arg(long, value_enum, value_name = "FORM")]
+    message_indexes: Option<Indexes>,
     /// Configuration: its registry, columns, partitions; without `--in`, its brokers
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -119,12 +125,25 @@ pub struct Args {
     output: Output,
 }
 
+/// `wire.message_indexes` as an argument.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Indexes {
+    /// As serializers write them today
+    Zigzag,
+    /// As plain varints: the deprecated form
+    Unsigned,
+    /// None: payloads are of the schema's first message
+    Absent,
+    /// Whichever fits the payload, judged one by one
+    Auto,
+}
+
 /// How a line holds a payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Encoding {
     Base64,
     Hex,
-    /// One JSON object: `key`, `value`, `headers`, `timestamp`, `topic`, `partition`, `offset`
+    /// One JSON object: `key`, `value`, `headers`, `timestamp` (ms), `timestamp_type` (`CreateTime` or `LogAppendTime`), `topic`, `partition`, `offset`
     Record,
 }
 
@@ -162,7 +181,16 @@ fn prepare(args: &Args) -> Result<Job, Vec<Fault>> {
         framed: args.framed,
     });
     let target = schema::target(args).map_err(one)?;
-    let pipeline = settings(config.as_ref(), given.is_some(), args.registry.is_some())?;
+    let mut pipeline = settings(config.as_ref(), given.is_some(), args.registry.is_some())?;
+    if let Some(form) = args.message_indexes {
+        let message_indexes = match form {
+            Indexes::Zigzag => IndexForm::Zigzag,
+            Indexes::Unsigned => IndexForm::Unsigned,
+            Indexes::Absent => IndexForm::Absent,
+            Indexes::Auto => IndexForm::Auto,
+        };
+        pipeline.wire = config::Wire { message_indexes, ..config::Wire::default() };
+    }
     if target.is_some() && !pipeline.value.format.is_framed() {
         let text = "argument `--target`: the configuration's `value.format` names no schema, Avro records required";
         return Err(one(Fault::new(&ARGUMENTS, text)));
@@ -225,9 +253,6 @@ fn settings(config: Option<&Config>, given: bool, framed: bool) -> Result<Pipeli
     if given || (framed && !pipeline.value.format.is_framed()) {
         pipeline.value.format = Format::Auto;
         pipeline.value.schema = None;
-    }
-    if given {
-        pipeline.wire = config::Wire::default();
     }
     Ok(pipeline)
 }

@@ -88,7 +88,7 @@ fn chunks(rows: &Rows) -> Option<Vec<Chunk>> {
         chunk.batch.push(
             offsets.value(row),
             (!timestamps.is_null(row)).then(|| timestamps.value(row)),
-            TimestampType::CreateTime,
+            TimestampType::Unknown, // the file does not say
             (!keys.is_null(row)).then(|| keys.value(row)),
             (!values.is_null(row)).then(|| values.value(row)),
             range.map(header),

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cli::{Exit, LOCAL, Output, failed, refused, run, runtime, say};
+use crate::cli::{Exit, LOCAL, Output, audit, failed, refused, run, runtime, say};
 use crate::clock::{Seeded, System};
 use crate::config::{self, Config};
 use crate::error::Fault;
@@ -22,6 +22,7 @@ use crate::registry::encode::Encoder;
 use crate::registry::{Client, Language, Lookup, server};
 use crate::source::mock::Mock;
 use crate::source::producer::{Outgoing, Producer};
+use crate::store::Store;
 use crate::wire::SchemaRef;
 
 /// Seed of the demo's records: every run makes the same.
@@ -134,8 +135,28 @@ fn demo(args: &Args, runtime: &tokio::runtime::Runtime) -> Result<Exit, Vec<Faul
         totals.rejected(),
         cpu.max(0.0) * 1e6 / totals.records.max(1) as f64
     ));
+    let audited = runtime.block_on(prove(&config.pipeline, clock)).map_err(one)?;
     show::results(&args.dir).map_err(one)?;
-    Ok(run::exit_of(&ended, true))
+    Ok(match run::exit_of(&ended, true) {
+        Exit::Done => audited,
+        other => other,
+    })
+}
+
+/// What `forebay audit --deep --strict --expect-all` says.
+async fn prove(pipeline: &config::Pipeline, clock: System) -> Result<Exit, Fault> {
+    let store = Store::open_to_read(&pipeline.sink).await?;
+    let report =
+        audit::audit(pipeline, &store, &audit::Options::thorough(clock.now().wall_ms)).await?;
+    if report.violations() > 0 {
+        say(format_args!("audit {}\n", report.text()));
+        return Ok(Exit::No);
+    }
+    say(format_args!(
+        "audit {}: every offset in one commit, every file named once\n",
+        report.verdict()
+    ));
+    Ok(Exit::Done)
 }
 
 /// An empty folder; one that holds anything but an earlier demo is refused.

@@ -4,12 +4,21 @@
 
 use std::sync::Arc;
 
-use super::{Action, Assigned, Machine, Phase, Place, Ticket};
+use super::{Action, Assigned, Chains, Machine, Phase, Place, Ticket};
 use crate::commit::codes::{AHEAD, LINK, RETENTION, START, STATE_LOST, TOPIC_IDENTITY, TRUNCATED};
 use crate::commit::head::{Next, Search};
 use crate::commit::record::{self, File, Hint, Identity, Kind, Record, Skipped};
 use crate::error::{Code, Fault};
+use crate::flaw::{Flaw, planted};
 use crate::position::{Offset, OffsetRange};
+
+/// What a claim says.
+struct Start {
+    from: Offset,
+    to: Offset,
+    /// A reset also claims: its epoch rises.
+    kind: Kind,
+}
 
 impl Machine {
     /// Starts with finding the end of the chain.
@@ -78,11 +87,11 @@ impl Machine {
         }
     }
 
-    /// The answer to [`Action::List`]: folders below [`record::topic_prefix`], each with its `/`.
+    /// The answer to [`Action::List`].
     pub fn chains(
         &mut self,
         ticket: Ticket,
-        folders: &[String],
+        found: &Chains,
         out: &mut Vec<Action>,
     ) -> Result<(), Fault> {
         let Phase::Listing { ticket: own, hint_gone } = self.phase else { return Ok(()) };
@@ -90,7 +99,7 @@ impl Machine {
             return Ok(());
         }
         let mine = record::topic_folder(&self.identity);
-        let another = folders.iter().find(|folder| !folder.starts_with(&mine));
+        let another = found.folders.iter().find(|folder| !folder.starts_with(&mine));
         match another {
             Some(folder) if !self.policy.restart_recreated => Err(Fault::new(
                 &TOPIC_IDENTITY,
@@ -103,7 +112,18 @@ impl Machine {
             // What the group has committed belongs to the topic that is no more.
             Some(_) => self.claim(Some(self.assigned.low), out),
             None if hint_gone => Err(self.state_lost()),
+            // It came after the others: nothing of it was there when `source.start` was decided on.
+            None if self.is_new(found, &mine) => self.claim(Some(self.assigned.low), out),
             None => self.claim(None, out),
+        }
+    }
+
+    /// Whether this Kafka partition was added to a topic that has chains. Where nobody wrote down how many it had
+    /// then, the others' chains say so.
+    fn is_new(&self, found: &Chains, mine: &str) -> bool {
+        match found.partitions {
+            Some(then) => i64::from(self.identity.partition) >= i64::from(then),
+            None => found.folders.iter().any(|folder| folder == mine),
         }
     }
 
@@ -151,14 +171,17 @@ impl Machine {
         anew: Option<Offset>,
         out: &mut Vec<Action>,
     ) -> Result<(), Fault> {
+        if let Some(operation) = self.operation.clone() {
+            return self.operate(&operation, out);
+        }
         if self.epoch > 0 {
             self.flow(out);
             return Ok(());
         }
-        let (from, to) = self.start(anew)?;
+        let Start { from, to, kind } = self.start(anew)?;
         let skipped = (from < to).then(|| Skipped { from, to, why: "retention".to_owned() });
         let head = self.head.as_deref();
-        let mut claim = self.blank(Kind::Claim, self.commit_id(), OffsetRange::new(from, to));
+        let mut claim = self.blank(kind, self.commit_id(), OffsetRange::new(from, to));
         claim.epoch = head.map_or(1, |head| head.epoch.saturating_add(1));
         claim.skipped = skipped.into_iter().collect();
         self.intervals += 1;
@@ -168,35 +191,52 @@ impl Machine {
     }
 
     /// The offsets of the claim: none, unless Kafka has lost some and they are to be skipped.
-    pub(super) fn start(&self, anew: Option<Offset>) -> Result<(Offset, Offset), Fault> {
-        let Assigned { start, committed, low, high } = &*self.assigned;
+    fn start(&self, anew: Option<Offset>) -> Result<Start, Fault> {
+        let Assigned { start, low, high, committed, .. } = &*self.assigned;
+        let claim = |from, to| Ok(Start { from, to, kind: Kind::Claim });
         let Some(head) = &self.head else {
             let start = anew.unwrap_or(*start);
             return match start {
-                start if (*low..=*high).contains(&start) => Ok((start, start)),
-                start if start < *low && self.policy.skip_lost => Ok((*low, *low)),
+                start if (*low..=*high).contains(&start) => claim(start, start),
+                start if start < *low && self.policy.skip_lost => claim(*low, *low),
                 _ => Err(self.outside(&START, "the start is", start)),
             };
         };
-        if let Some((committed, _)) = committed.as_ref().filter(|(offset, _)| *offset > head.to) {
+        if let Some(committed) = self.ahead(head).filter(|_| !self.policy.ignore_ahead) {
             return Err(Fault::new(
                 &AHEAD,
                 format!(
-                    "group's offset of kafka partition `{}-{}`: `{committed}`, at most `{}` required, where the chain ends",
+                    "group's offset of kafka partition `{}-{}`: `{committed}`, at most `{}` required, where the chain ends; see `commit.on_group_ahead`",
                     self.identity.topic, self.identity.partition, head.to
                 ),
             ));
         }
+        if let Some((committed, _)) =
+            committed.as_ref().filter(|_| planted(Flaw::StartAtKafkaOffset))
+        {
+            return claim(*committed, *committed);
+        }
         if head.to > *high {
+            if self.policy.reset_truncated {
+                return Ok(Start { from: *high, to: *high, kind: Kind::Reset });
+            }
             return Err(self.outside(&TRUNCATED, "the chain ends at", head.to));
         }
         if head.to >= *low {
-            return Ok((head.to, head.to));
+            return claim(head.to, head.to);
         }
         if self.policy.skip_lost {
-            return Ok((head.to, *low));
+            return claim(head.to, *low);
         }
         Err(self.outside(&RETENTION, "the chain ends at", head.to))
+    }
+
+    /// The group's offset, if somebody moved it beyond the chain. With the text of an earlier record beside it, it
+    /// is the chain's own, and the chain was set back since.
+    fn ahead(&self, head: &Record) -> Option<Offset> {
+        let (committed, text) = self.assigned.committed.as_ref()?;
+        let own = Hint::parse(text).is_some_and(|hint| hint.seq < head.seq);
+        (*committed > head.to && !own).then_some(*committed)
     }
 
     #[cold]
@@ -225,6 +265,7 @@ impl Machine {
                 Ok(())
             }
             Place::Another(record) => {
+                self.check_unmoved(&record)?;
                 self.check_next(&record)?;
                 self.head = Some(record);
                 self.find_on(out);
@@ -240,6 +281,11 @@ impl Machine {
 
     pub(super) fn claimed(&mut self, claim: Arc<Record>, out: &mut Vec<Action>) {
         self.epoch = claim.epoch;
+        if !claim.files.is_empty() {
+            self.publish_own(&claim, out);
+            self.head = Some(claim);
+            return;
+        }
         self.want_offset(&claim, out);
         self.head = Some(claim);
         self.flow(out);

@@ -9,6 +9,7 @@ use super::{Action, FileId, Machine, Pending, Phase, Place, Sealed, State, Ticke
 use crate::commit::codes::UPLOAD_LOST;
 use crate::commit::record::{File, Hint, Kind, Record, Role};
 use crate::error::Fault;
+use crate::flaw::{Flaw, planted};
 use crate::store::Staged;
 
 impl Machine {
@@ -44,6 +45,9 @@ impl Machine {
         }
         let mut record = self.blank(Kind::Commit, front.id.clone(), front.sealed.range);
         for (id, about) in &front.sealed.files {
+            if planted(Flaw::RejectsOutsideChain) && about.role == Role::Reject {
+                continue;
+            }
             let Some((_, staged)) = front.staged.iter().find(|(file, _)| file == id) else {
                 continue;
             };
@@ -55,6 +59,9 @@ impl Machine {
             record.files.push(File { key, bytes, about: about.clone(), staged: handle });
         }
         (record.min_ms, record.max_ms) = front.sealed.times_ms.unzip();
+        if planted(Flaw::NoRecord) {
+            return self.recorded(Arc::new(record), out);
+        }
         let slot = self.send(Arc::new(record), out);
         if let Some(front) = self.pending.front_mut() {
             front.state = State::Recording(slot);
@@ -99,8 +106,16 @@ impl Machine {
 
     /// C4: nothing follows the record before its files are published.
     pub(super) fn recorded(&mut self, record: Arc<Record>, out: &mut Vec<Action>) {
-        let files: Vec<Staged> = record.files.iter().map(File::staged).collect();
+        let mut files: Vec<Staged> = record.files.iter().map(File::staged).collect();
         let seq = record.seq;
+        if planted(Flaw::RejectsOutsideChain)
+            && let Some(front) = self.pending.front()
+        {
+            files = front.staged.iter().map(|(_, staged)| staged.clone()).collect();
+        }
+        if planted(Flaw::OffsetBeforePublish) {
+            self.want_offset(&record, out);
+        }
         self.head = Some(record);
         let ticket = self.ticket();
         if let Some(front) = self.pending.front_mut() {

@@ -8,8 +8,9 @@ use super::{
     AGAIN_MS, Action, FileId, Machine, Pending, Phase, Slot, State, TakenBack, Ticket, Wrote,
 };
 use crate::commit::codes::{FENCED, RECORD_REFUSED};
-use crate::commit::record::{self, Identity, Kind, Record};
+use crate::commit::record::{Identity, Kind, Record};
 use crate::error::Fault;
+use crate::flaw::{Flaw, planted};
 use crate::position::OffsetRange;
 
 impl Machine {
@@ -17,7 +18,7 @@ impl Machine {
     pub(super) fn blank(&self, kind: Kind, id: String, range: OffsetRange) -> Record {
         let head = self.head.as_deref();
         Record {
-            version: record::VERSION_NOW,
+            version: self.version,
             kind,
             identity: Identity::clone(&self.identity),
             seq: head.map_or(1, |head| head.seq.saturating_add(1)),
@@ -33,6 +34,7 @@ impl Machine {
             min_ms: None,
             max_ms: None,
             repairs: None,
+            note: None,
             files: Vec::new(),
         }
     }
@@ -146,6 +148,9 @@ impl Machine {
 
     /// Gives up the commit that is being recorded, by filling its place. The answers tell which of the two
     /// has it.
+    ///
+    /// A pipeline does not need it: who leaves with a commit in doubt leaves it as it is ([`Machine::abandon`]), and
+    /// the next owner's claim fills the place, or finds the record there. It is for who must know at once.
     pub fn void(&mut self, out: &mut Vec<Action>) {
         let Some(Pending { state: State::Recording(slot), .. }) = self.pending.front() else {
             return;
@@ -171,6 +176,13 @@ impl Machine {
     /// that one is taken back.
     pub fn rewind(&mut self, file: FileId) -> TakenBack {
         let bad = self.pending.iter().position(|p| p.waits_for(file));
+        if planted(Flaw::RewindToFile)
+            && let Some(pending) = bad.and_then(|bad| self.pending.get_mut(bad))
+            && let Some(at) = pending.sealed.files.iter().position(|(id, _)| *id == file)
+        {
+            let (_, about) = pending.sealed.files.remove(at);
+            return TakenBack { offset: about.first, files: vec![file], staged: Vec::new() };
+        }
         self.take_back(bad.unwrap_or(self.pending.len()))
     }
 

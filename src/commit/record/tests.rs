@@ -30,6 +30,7 @@ pub(crate) fn record(seq: u64) -> Record {
         min_ms: None,
         max_ms: None,
         repairs: None,
+        note: None,
         files: Vec::new(),
     }
 }
@@ -120,6 +121,10 @@ fn every_form_is_written_as_the_golden_files_say_and_read_back() {
     };
     assert_eq!(String::from_utf8_lossy(&format.to_bytes()), golden!("format.json").1);
     assert_eq!(Format::parse(&format.to_bytes()), Ok(format));
+    let topic = Topic { version: 1, topic: "shop.orders".into(), partitions: 12 };
+    assert_eq!(String::from_utf8_lossy(&topic.to_bytes()), golden!("topic.json").1);
+    assert_eq!(Topic::parse(&topic.to_bytes()), Ok(topic));
+    assert_eq!(Topic::key(&identity()), golden!("topic_key.txt").1);
     assert_eq!(Hint::text(17, "0190aa-4"), golden!("hint.txt").1);
     assert_eq!(key(&identity(), 17), golden!("key.txt").1);
 }
@@ -180,6 +185,36 @@ fn hostile_records_get_their_codes() {
     }
     let deep = [b"{\"version\":1,\"files\":".to_vec(), vec![b'['; 100_000]].concat();
     assert_eq!(Record::parse(&deep).unwrap_err().code.id, "FB0920");
+}
+
+#[test]
+fn objects_of_a_later_release_are_refused_by_their_code() {
+    for (later, damaged) in [
+        ("{\"version\":2,\"pipeline\":7}", "{\"version\":1,\"pipeline\":7}"),
+        ("{\"version\":4294967295}", "{\"version\":4294967296}"),
+    ] {
+        let codes = |text: &str| {
+            [
+                Format::parse(text.as_bytes()).unwrap_err().code.id,
+                Topic::parse(text.as_bytes()).unwrap_err().code.id,
+                Record::parse(text.as_bytes()).unwrap_err().code.id,
+            ]
+        };
+        assert_eq!(codes(later), ["FB0921"; 3]);
+        assert_eq!(codes(damaged), ["FB0920"; 3]);
+    }
+    // A hint of a later form is none: the chain is searched without one.
+    assert_eq!(Hint::parse("fb2:17:0190aa-4:more"), None);
+}
+
+#[test]
+fn versions_that_the_option_takes_are_those_that_this_release_knows() {
+    use crate::config::options::{Form, Unset, find};
+    let option = find("commit.record_version").unwrap();
+    let Form::Count(1, most) = option.form else { panic!("another form") };
+    assert_eq!(most, u64::from(VERSION_NOW));
+    let Unset::Is(default) = option.default else { panic!("no default") };
+    assert_eq!(default, VERSION_WRITTEN.to_string());
 }
 
 #[test]

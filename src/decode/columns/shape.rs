@@ -11,6 +11,9 @@ use crate::error::Fault;
 /// types).
 const EXTENSION_NAME: &str = "ARROW:extension:name";
 const EXTENSION_METADATA: &str = "ARROW:extension:metadata";
+/// Field metadata of text that is JSON.
+pub const JSON_EXTENSION: [(&str, &str); 2] =
+    [(EXTENSION_NAME, "arrow.json"), (EXTENSION_METADATA, "")];
 
 /// Most columns of one plan, inner ones counted.
 pub const COLUMNS_MAX: usize = 10_000;

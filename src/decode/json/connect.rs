@@ -8,7 +8,7 @@ use super::failure::{Failure, Read, too_deep};
 use super::schema::{CONNECT_DATA, whole, written};
 use super::shape::{Field, Kind, Shape, Struct};
 use super::token::Cursor;
-use super::tree::{Object, Tree};
+use super::tree::{Object, Tree, too_wide_or};
 use crate::decode::codes as shared;
 use crate::decode::columns::COLUMNS_MAX;
 use crate::decode::readers::join;
@@ -105,8 +105,10 @@ fn member<'a>(cursor: &mut Cursor<'a>, levels: u32) -> Result<&'a str, super::to
 /// Errors: [`codes::CONNECT`]; [`shared::DEPTH`] and [`shared::TOO_WIDE`] for one beyond the bounds.
 pub(super) fn shape(schema: &[u8]) -> Result<(Shape, Option<String>), Fault> {
     let text = std::str::from_utf8(schema).unwrap_or_default();
-    let tree = Tree::parse(text)
-        .map_err(|why| Fault::new(&codes::CONNECT, format!("connect schema: {why}")))?;
+    let tree = Tree::parse(text).map_err(|why| {
+        let code = too_wide_or(&why, &codes::CONNECT);
+        Fault::new(code, format!("connect schema: {}", why.message))
+    })?;
     // JsonConverter writes data without a schema with a null one.
     if tree == Tree::Null {
         return Ok((Kind::Any.into(), None));
@@ -172,7 +174,7 @@ fn of(tree: &Tree, path: &str, level: u32, read: &mut usize) -> Result<Shape, Fa
         (other, _) => return Err(refuse(&format!("type `{other}`"), "a type of Connect's")),
     };
     let nullable = object.get("optional") == Some(&Tree::Bool(true));
-    Ok(Shape { kind, nullable, name: None })
+    Ok(Shape { kind, nullable, name: object.text("name").map(str::to_owned) })
 }
 
 fn fields(object: &Object, path: &str, level: u32, read: &mut usize) -> Result<Struct, Fault> {

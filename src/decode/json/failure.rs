@@ -3,6 +3,7 @@
 
 use super::codes;
 use super::token::{Bad, Cursor};
+use super::tree::OBJECTS_MAX;
 use crate::decode::codes as shared;
 use crate::decode::columns::Full;
 use crate::decode::readers;
@@ -65,6 +66,11 @@ impl Failure {
                 "a lone surrogate, both halves of a character required",
             ),
             Bad::Depth => too_deep(cursor),
+            Bad::Many => Self::new(
+                &shared::TOO_WIDE,
+                cursor,
+                format!("more than {OBJECTS_MAX} objects in one list, at most that allowed"),
+            ),
         }
     }
 

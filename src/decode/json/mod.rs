@@ -29,7 +29,9 @@ mod time;
 mod token;
 mod tree;
 
+use crate::config::Unwrap;
 use crate::decode::columns::{Columns, Meter};
+use crate::decode::envelope::Names;
 use crate::decode::{Compiled, Options, codes as shared};
 use crate::error::{Fault, Reject};
 use crate::registry::JsonSchema;
@@ -52,6 +54,8 @@ pub struct Program {
     /// What each entry of the state starts with.
     next: Box<[u32]>,
     buffers: u32,
+    /// Of a change event, where it is to be unwrapped.
+    names: Names,
 }
 
 /// Compiles a JSON Schema with its references.
@@ -88,6 +92,10 @@ fn of_shape(
     options: &Options,
 ) -> Result<Compiled<Program>, Fault> {
     let record_name = name.unwrap_or_else(|| shape.kind.name().to_owned());
+    let names = match options.value.unwrap {
+        Unwrap::Debezium => connect_names(shape),
+        Unwrap::None => Names::default(),
+    };
     let mut compiler = Compiler::new(options, &record_name, notes);
     let (columns, root) = compiler.root(shape)?;
     let Compiler { layout, notes, entries, buffers, .. } = compiler;
@@ -95,8 +103,24 @@ fn of_shape(
     let mut next = vec![0; entries as usize];
     first_guesses(&root, &mut next);
     let truncate = options.value.truncate_timestamps;
-    let program = Program { root, truncate, entries, next: next.into(), buffers };
+    let program = Program { root, truncate, entries, next: next.into(), buffers, names };
     Ok(Compiled { shape, record_name, notes, program })
+}
+
+/// Names that Connect's schemas of a change event have: that of `after`, and those of its members. A JSON Schema
+/// has them as titles.
+fn connect_names(event: &Shape) -> Names {
+    let Kind::Struct(event) = &event.kind else { return Names::default() };
+    let state = event.fields.iter().find(|field| field.name == "after");
+    let members = match state.map(|field| &field.shape.kind) {
+        Some(Kind::Struct(table)) => table.fields.as_slice(),
+        _ => &[],
+    };
+    let named = |f: &shape::Field| Some((f.name.clone(), f.shape.name.clone()?));
+    Names {
+        state: state.and_then(|field| field.shape.name.clone()),
+        columns: members.iter().filter_map(named).collect(),
+    }
 }
 
 /// Members come as the schema lists them, until a record says otherwise.
@@ -158,6 +182,11 @@ impl State {
 }
 
 impl Program {
+    /// Of a change event that is to be unwrapped.
+    pub fn connect_names(&self) -> &Names {
+        &self.names
+    }
+
     /// True if the schema is no object with members, so that its one column is the value itself.
     pub fn is_scalar(&self) -> bool {
         !matches!(self.root.step, step::Step::Object(_))

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::codes;
-use super::tree::{Object, Tree};
+use super::tree::{Object, Tree, too_wide_or};
 use crate::error::Fault;
 use crate::registry::JsonSchema;
 
@@ -43,7 +43,10 @@ pub(super) fn documents(schema: &JsonSchema) -> Result<Vec<Document>, Fault> {
         .map(|(name, text)| {
             let tree = Tree::parse(text).map_err(|why| {
                 let what = if name.is_empty() { "its text" } else { name };
-                Fault::new(&codes::SCHEMA, format!("json schema, {what}: {why}"))
+                Fault::new(
+                    too_wide_or(&why, &codes::SCHEMA),
+                    format!("json schema, {what}: {}", why.message),
+                )
             })?;
             let word = |key| tree.object().and_then(|o| o.text(key)).unwrap_or_default();
             let id = [word("$id"), word("id"), name].into_iter().find(|id| !id.is_empty());

@@ -27,7 +27,7 @@ use combine::union;
 /// Schemas inside one another that are followed.
 const OPEN_MAX: usize = 128;
 /// Schemas of one text that are read, those read again through references counted again.
-const READ_MAX: usize = 4 * COLUMNS_MAX;
+pub(super) const READ_MAX: usize = 4 * COLUMNS_MAX;
 /// Connect's names of logical types start so.
 pub(super) const CONNECT_DATA: &str = "org.apache.kafka.connect.data.";
 

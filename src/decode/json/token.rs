@@ -15,6 +15,8 @@ pub(super) enum Bad {
     Surrogate,
     /// More levels than the record may have.
     Depth,
+    /// More schemas in one list than are read.
+    Many,
 }
 
 /// The text of a number, grammar checked.

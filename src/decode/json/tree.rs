@@ -3,12 +3,18 @@
 use std::collections::HashMap;
 
 use super::failure::Failure;
+use super::schema::READ_MAX;
 use super::token::{Bad, Cursor};
+use crate::decode::codes as shared;
+use crate::error::{Code, Reject};
 
 /// Deepest nesting of a schema's text. A level of columns takes two or three of these.
 pub(super) const LEVELS_MAX: u32 = 400;
 /// Objects larger than this have an index of their keys.
 const SMALL: usize = 16;
+/// Most objects in one list: as many schemas as are read of one text. It is refused before the rest of it takes
+/// memory.
+pub(super) const OBJECTS_MAX: usize = READ_MAX;
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Tree {
@@ -25,13 +31,18 @@ pub(super) enum Tree {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Object {
     members: Vec<(String, Tree)>,
-    index: HashMap<String, usize>,
+    /// Of those with many members.
+    index: Option<Box<Index>>,
 }
+
+/// Where each key stands last. Boxed: few objects have one, and all would have room for it.
+#[derive(Debug, Clone, PartialEq)]
+struct Index(HashMap<String, usize>);
 
 impl Object {
     pub(super) fn get(&self, key: &str) -> Option<&Tree> {
-        if self.members.len() > SMALL {
-            return self.index.get(key).map(|at| &self.members[*at].1);
+        if let Some(index) = &self.index {
+            return index.0.get(key).map(|at| &self.members[*at].1);
         }
         self.members.iter().rev().find(|(k, _)| k == key).map(|(_, tree)| tree)
     }
@@ -49,8 +60,8 @@ impl Object {
 
     /// Members, each key once.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &Tree)> {
-        let last = |at: usize, key: &str| match self.index.get(key) {
-            Some(last) => *last == at,
+        let last = |at: usize, key: &str| match &self.index {
+            Some(index) => index.0.get(key) == Some(&at),
             None => self.members[at + 1..].iter().all(|(later, _)| later != key),
         };
         let members = self.members.iter().enumerate();
@@ -63,14 +74,14 @@ impl Object {
 }
 
 impl Tree {
-    /// Error: where the text is no JSON, and why.
-    pub(super) fn parse(text: &str) -> Result<Tree, String> {
+    /// Error: where the text is no JSON, or too much of it, and why.
+    pub(super) fn parse(text: &str) -> Result<Tree, Box<Reject>> {
         let mut cursor = Cursor::new(text);
         let tree = value(&mut cursor, LEVELS_MAX);
         let tree = tree.map_err(|bad| Failure::bad(bad, &cursor));
         let done = cursor.is_done();
         tree.and_then(|tree| if done { Ok(tree) } else { Err(Failure::trailing(&cursor)) })
-            .map_err(|failure| failure.reject().message)
+            .map_err(|failure| failure.reject())
     }
 
     pub(super) fn object(&self) -> Option<&Object> {
@@ -91,6 +102,11 @@ impl Tree {
             Tree::Object(_) => "an object",
         }
     }
+}
+
+/// The code of a schema whose text could not be read: that of its size, or the one given.
+pub(super) fn too_wide_or(why: &Reject, code: &'static Code) -> &'static Code {
+    if why.code == &shared::TOO_WIDE { &shared::TOO_WIDE } else { code }
 }
 
 fn value(cursor: &mut Cursor<'_>, levels: u32) -> Result<Tree, Bad> {
@@ -115,9 +131,12 @@ fn value(cursor: &mut Cursor<'_>, levels: u32) -> Result<Tree, Bad> {
                 cursor.require(b',', "`,` or `}`")?;
                 cursor.peek();
             }
+            // A vector takes room for four at once, and schemas are many small objects.
+            object.members.shrink_to_fit();
             if object.members.len() > SMALL {
                 let keys = object.members.iter().enumerate();
-                object.index = keys.map(|(at, (key, _))| (key.clone(), at)).collect();
+                let index = keys.map(|(at, (key, _))| (key.clone(), at)).collect();
+                object.index = Some(Box::new(Index(index)));
             }
             Ok(Tree::Object(object))
         }
@@ -125,12 +144,18 @@ fn value(cursor: &mut Cursor<'_>, levels: u32) -> Result<Tree, Bad> {
             let levels = levels.checked_sub(1).ok_or(Bad::Depth)?;
             cursor.step();
             let mut list = Vec::new();
+            let mut objects = 0;
             if cursor.peek() == b']' {
                 cursor.step();
                 return Ok(Tree::List(list));
             }
             loop {
-                list.push(value(cursor, levels)?);
+                let item = value(cursor, levels)?;
+                objects += usize::from(matches!(item, Tree::Object(_)));
+                if objects > OBJECTS_MAX {
+                    return Err(Bad::Many);
+                }
+                list.push(item);
                 if cursor.peek() == b']' {
                     cursor.step();
                     return Ok(Tree::List(list));

@@ -25,7 +25,7 @@ pub(super) struct Messages {
 }
 
 /// Why a record does not become a row now.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Stop {
     Wait(SchemaRef),
     /// With the half of the record whose schema may be to blame.
@@ -49,6 +49,14 @@ impl Messages {
         }
         let (path, body) = frame.protobuf_as(reading).ok()?;
         (path == *indexes).then_some((*plan, body))
+    }
+
+    /// Forgets what a schema gave: another may have come under its reference.
+    pub(super) fn forget(&mut self, schema: SchemaRef) {
+        self.by_message.retain(|(of, _), _| *of != schema);
+        if self.last.as_ref().is_some_and(|((of, _), _)| *of == schema) {
+            self.last = None;
+        }
     }
 
     /// Messages that a schema has are few; indexes that name none are as many as records.

@@ -1,17 +1,18 @@
-//! Where the plan of a record comes from, by `value.format`.
+//! Where the plan of a record comes from, by `value.format` and `key.format`.
 //!
 //! Owns: plans that no registry gives: one from the configuration, or one from inside each record.
-//! Bounded by: [`SCHEMAS_MAX`] embedded schemas of [`SCHEMAS_BYTES`] together; when they are reached, the
-//! caller flushes and all are forgotten.
+//! Bounded by: [`SCHEMAS_MAX`] embedded schemas of [`SCHEMAS_BYTES`] together, for values and keys each; when
+//! they are reached, the caller flushes and all of that side are forgotten.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use super::messages::{Stop, of_value};
+use super::messages::{Stop, of_key, of_value};
 use super::{Intake, PLAN, Taken};
 use crate::clock::Now;
 use crate::config::Format;
-use crate::decode::Plan;
 use crate::decode::json::{codes, connect};
+use crate::decode::{self, Plan};
 use crate::error::Reject;
 use crate::pipeline::row::ValuePlan;
 use crate::record::Record;
@@ -43,8 +44,19 @@ pub(super) struct Embedded {
     /// Bytes of those schemas.
     bytes: usize,
     /// What the last record began with, up to its payload, and where its plan stands: the next one mostly
-    /// begins so.
+    /// begins so. Of keys, the schema alone.
     last: Option<(Box<[u8]>, usize)>,
+}
+
+impl Embedded {
+    fn is_crowded(&self) -> bool {
+        self.by_schema.len() >= SCHEMAS_MAX || self.bytes >= SCHEMAS_BYTES
+    }
+
+    fn remember(&mut self, schema: &[u8], made: &Made) {
+        self.bytes += schema.len();
+        self.by_schema.insert(schema.into(), made.clone());
+    }
 }
 
 impl Origin {
@@ -60,24 +72,67 @@ impl Origin {
 impl Intake {
     /// Whether plans have to be forgotten: flush, so that they can be.
     pub fn is_crowded(&self) -> bool {
-        match &self.origin {
-            Origin::Record(known) => {
-                known.by_schema.len() >= SCHEMAS_MAX || known.bytes >= SCHEMAS_BYTES
-            }
-            Origin::Registry | Origin::Configuration(_) => false,
+        let values = matches!(&self.origin, Origin::Record(known) if known.is_crowded());
+        values || self.embedded_keys.is_crowded()
+    }
+
+    /// Forgets the plans of embedded schemas of values if there are too many; no slot may hold rows.
+    fn uncrowd_values(&mut self) {
+        if matches!(&self.origin, Origin::Record(known) if known.is_crowded()) {
+            self.forget_slots();
+            self.origin = Origin::Record(Embedded::default());
+            self.value_plans.clear();
+            self.before = None;
         }
     }
 
-    /// Forgets the plans of embedded schemas if there are too many; no slot may hold rows.
-    fn uncrowd(&mut self) {
-        if self.is_crowded() {
-            self.unknown_fields = self.take_unknown_fields();
-            self.origin = Origin::Record(Embedded::default());
-            self.value_plans.clear();
-            self.by_pair.clear();
-            (self.last_pair, self.before, self.last) = (None, None, None);
-            self.slots.clear();
+    /// The same of keys.
+    fn uncrowd_keys(&mut self) {
+        if self.embedded_keys.is_crowded() {
+            self.forget_slots();
+            self.embedded_keys = Embedded::default();
+            self.key_plans.clear();
         }
+    }
+
+    fn forget_slots(&mut self) {
+        self.unknown_fields = self.take_unknown_fields();
+        self.by_pair.clear();
+        (self.last_pair, self.last) = (None, None);
+        self.slots.clear();
+    }
+
+    /// The plan of a key with its schema inside, and its payload. A record without a key takes the plan of the
+    /// key before it.
+    pub(super) fn embedded_key<'a>(
+        &mut self,
+        key: Option<&'a [u8]>,
+    ) -> Result<(Option<usize>, Option<&'a [u8]>), Stop> {
+        // As in `unframed`. The value's plan is chosen by now, and stays.
+        if self.rows == 0 {
+            self.uncrowd_keys();
+        }
+        let last = self.embedded_keys.last.as_ref();
+        let Some(key) = key else { return Ok((last.map(|(_, plan)| *plan), None)) };
+        let levels = self.settings.row.decode.limits.depth.saturating_add(1);
+        let envelope = connect::split(key, levels).map_err(of_key)?;
+        if let Some((schema, plan)) = last
+            && **schema == *envelope.schema
+        {
+            return Ok((Some(*plan), Some(envelope.payload)));
+        }
+        let known = self.embedded_keys.by_schema.get(envelope.schema).cloned();
+        let made = known.unwrap_or_else(|| {
+            let made = embedded(envelope.schema, &self.of_keys).map(|plan| {
+                self.key_plans.push(plan);
+                self.key_plans.len() - 1
+            });
+            self.embedded_keys.remember(envelope.schema, &made);
+            made
+        });
+        let plan = made.map_err(of_key)?;
+        self.embedded_keys.last = Some((envelope.schema.into(), plan));
+        Ok((Some(plan), Some(envelope.payload)))
     }
 
     /// Takes a record whose value names no schema of the registry.
@@ -89,7 +144,7 @@ impl Intake {
     ) -> Result<Taken, Stop> {
         // As soon as it can be: as long as they are crowded, the caller flushes after each record.
         if self.rows == 0 {
-            self.uncrowd();
+            self.uncrowd_values();
         }
         if let Origin::Record(known) = &self.origin {
             // Fast path: the same beginning, then the payload, then the end of the object. Whatever else it
@@ -143,23 +198,25 @@ impl Intake {
     }
 
     fn learn_embedded(&mut self, schema: &[u8]) -> Made {
-        if schema.len() > SCHEMA_BYTES {
-            return Err(Reject::new(
-                &codes::CONNECT,
-                format!("connect schema: {} bytes, at most {SCHEMA_BYTES} required", schema.len()),
-            ));
-        }
-        let made = match Plan::embedded(schema, &self.settings.row.decode) {
-            Ok(plan) => self.add_value(ValuePlan { plan, schema: None }),
-            // The record itself is bad, not a schema that others share.
-            Err(fault) => Err(Reject::new(fault.code, fault.message)),
-        };
+        let made = embedded(schema, &self.settings.row.decode)
+            .and_then(|plan| self.add_value(ValuePlan { plan, schema: None }));
         if let Origin::Record(known) = &mut self.origin {
-            known.bytes += schema.len();
-            known.by_schema.insert(schema.into(), made.clone());
+            known.remember(schema, &made);
         }
         made
     }
+}
+
+/// The plan of a schema inside a record. What is wrong with it is the record's own fault, not that of a schema
+/// that others share.
+fn embedded(schema: &[u8], options: &decode::Options) -> Result<Arc<Plan>, Box<Reject>> {
+    if schema.len() > SCHEMA_BYTES {
+        return Err(Reject::new(
+            &codes::CONNECT,
+            format!("connect schema: {} bytes, at most {SCHEMA_BYTES} required", schema.len()),
+        ));
+    }
+    Plan::embedded(schema, options).map_err(|fault| Reject::new(fault.code, fault.message))
 }
 
 /// What stands before the bracket that ends an object, and the white space of JSON behind it.

@@ -94,9 +94,9 @@ impl Intake {
         let again =
             Entry::Asked { unknown_ms, unknown_at_ms: (!away).then_some(now.mono_ms), tries };
         let (entry, after) = match found {
-            Ok(found) if self.breaker.found(schema) => {
+            Ok(found) if self.breaker.found(schema, &found) => {
                 for messages in [&mut self.values, &mut self.keys] {
-                    messages.by_message.retain(|(s, _), made| *s != schema || made.is_ok());
+                    messages.forget(schema);
                 }
                 self.by_pair.retain(|_, made| made.is_ok());
                 (Entry::Ready(found), None)
@@ -116,6 +116,11 @@ impl Intake {
         };
         self.schemas.insert(schema, entry);
         after
+    }
+
+    /// True while the breaker holds the records of this schema back.
+    pub fn is_paused(&self, schema: SchemaRef) -> bool {
+        self.breaker.paused(schema)
     }
 
     /// True when records of this schema need not wait any more.

@@ -124,6 +124,7 @@ impl Builder {
     /// Unknown fields skipped since the last call.
     pub fn take_unknown_fields(&mut self) -> u64 {
         self.value.as_mut().map_or(0, Decoder::take_unknown_fields)
+            + self.beside.as_mut().map_or(0, |b| b.keys.take_unknown_fields())
     }
 
     /// Forgets all rows, and keys that no row has.
@@ -285,12 +286,13 @@ fn say_deleted(rows: usize, deleted: Option<&BooleanArray>, tombstones: &[u32]) 
     BooleanArray::from(said)
 }
 
-/// Kafka's names of `message.timestamp.type`; null where there is no timestamp.
+/// Kafka's names of `message.timestamp.type`; null where there is no timestamp, or nobody said.
 fn say_types(timestamps: &[Timestamp], types: &[TimestampType]) -> StringArray {
     let name = |(timestamp, of): (&Timestamp, &TimestampType)| {
-        timestamp.map(|_| match of {
-            TimestampType::CreateTime => "CreateTime",
-            TimestampType::LogAppendTime => "LogAppendTime",
+        timestamp.and_then(|_| match of {
+            TimestampType::CreateTime => Some("CreateTime"),
+            TimestampType::LogAppendTime => Some("LogAppendTime"),
+            TimestampType::Unknown => None,
         })
     };
     timestamps.iter().zip(types).map(name).collect()

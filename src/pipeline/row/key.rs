@@ -9,7 +9,6 @@ use arrow::compute::take;
 use arrow::datatypes::{DataType, Field};
 use arrow::error::ArrowError;
 
-use crate::config::Format;
 use crate::decode::{self, Decoder, Plan};
 use crate::error::Reject;
 
@@ -30,24 +29,6 @@ pub enum KeyPlan {
 }
 
 impl KeyPlan {
-    /// The plan of a format that takes no schema.
-    pub fn of(format: Option<Format>) -> Self {
-        match format {
-            Some(Format::String) => KeyPlan::Text,
-            Some(Format::Bytes) => KeyPlan::Bytes,
-            // By a schema that the key names, or (`json`, `json_connect`) refused by the configuration.
-            Some(
-                Format::Auto
-                | Format::Protobuf
-                | Format::Avro
-                | Format::JsonSchema
-                | Format::Json
-                | Format::JsonConnect,
-            )
-            | None => KeyPlan::None,
-        }
-    }
-
     /// The column: a struct for a message or record, else the value itself.
     pub(super) fn field(&self) -> Option<Field> {
         let of = |data_type| Some(Field::new(KEY, data_type, true));
@@ -76,6 +57,8 @@ pub(super) enum Keys {
         decoder: Box<Decoder>,
         of_row: Vec<Option<u32>>,
         scalar: bool,
+        /// Unknown fields of keys that rows have.
+        unknown_fields: u64,
     },
 }
 
@@ -89,6 +72,7 @@ impl Keys {
                 scalar: plan.is_scalar(),
                 decoder: Box::new(Decoder::new(plan.clone())),
                 of_row: Vec::new(),
+                unknown_fields: 0,
             },
         }
     }
@@ -97,6 +81,7 @@ impl Keys {
     pub fn read(&mut self, key: Option<&[u8]>) -> Result<(), Box<Reject>> {
         match (self, key) {
             (Keys::Decoded { decoder, .. }, Some(key)) => {
+                decoder.take_unknown_fields(); // of a key that was read before and whose value was refused
                 decoder.append(key).map_err(|reject| of_key(&reject))
             }
             (Keys::Text(_), Some(key)) => match std::str::from_utf8(key) {
@@ -121,9 +106,20 @@ impl Keys {
             // It was read.
             Keys::Text(keys) => keys.append_option(key.and_then(|k| std::str::from_utf8(k).ok())),
             Keys::Bytes(keys) => keys.append_option(key),
-            Keys::Decoded { decoder, of_row, .. } => {
+            Keys::Decoded { decoder, of_row, unknown_fields, .. } => {
                 of_row.push(key.map(|_| (decoder.rows() - 1) as u32));
+                if key.is_some() {
+                    *unknown_fields += decoder.take_unknown_fields();
+                }
             }
+        }
+    }
+
+    /// Unknown fields skipped since the last call, in keys that rows have.
+    pub fn take_unknown_fields(&mut self) -> u64 {
+        match self {
+            Keys::Decoded { unknown_fields, .. } => std::mem::take(unknown_fields),
+            Keys::None | Keys::Text(_) | Keys::Bytes(_) => 0,
         }
     }
 
@@ -152,7 +148,7 @@ impl Keys {
             Keys::None => None,
             Keys::Text(keys) => Some(Arc::new(keys.finish())),
             Keys::Bytes(keys) => Some(Arc::new(keys.finish())),
-            Keys::Decoded { decoder, of_row, scalar } => {
+            Keys::Decoded { decoder, of_row, scalar, .. } => {
                 let of_row = std::mem::take(of_row);
                 let column = column(decoder.finish(), *scalar)?;
                 let whole = of_row.len() == column.len() && of_row.iter().all(Option::is_some);

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{Action, Assignment, Interval, Phase, Task};
-use crate::commit::machine::{self, FileId, Machine, Sealed, Ticket};
+use super::{Action, Assignment, Interval, Phase, Task, TopicAt};
+use crate::commit::machine::{self, Chains, FileId, Machine, Sealed, Ticket};
 use crate::commit::record::{self, Identity, Record};
 use crate::error::Fault;
+use crate::flaw::{Flaw, planted};
 use crate::position::OffsetRange;
 
 impl Task {
@@ -14,7 +15,7 @@ impl Task {
         assignment: Assignment,
         out: &mut Vec<Action>,
     ) -> Result<(), Fault> {
-        let Assignment { owner, topic_id, kafka, stop_at } = assignment;
+        let Assignment { owner, topic_id, partitions, kafka, stop_at } = assignment;
         if self.machine.is_some() {
             return Ok(());
         }
@@ -29,7 +30,9 @@ impl Task {
         self.high = kafka.high;
         let policy = self.settings.policy;
         let identity = Arc::new(identity);
-        self.machine = Some(Machine::new(identity, owner.into(), kafka, policy, self.first_ticket));
+        self.topic_partitions = partitions;
+        let machine = Machine::new(identity, owner.into(), kafka, policy, self.first_ticket);
+        self.machine = Some(machine.writing(self.settings.commit.record_version));
         self.on_machine(out, |machine, to| {
             machine.begin(to);
             Ok(())
@@ -53,7 +56,7 @@ impl Task {
     pub(super) fn chains(
         &mut self,
         ticket: Ticket,
-        found: Result<Vec<String>, Fault>,
+        found: Result<Chains, Fault>,
         out: &mut Vec<Action>,
     ) -> Result<(), Fault> {
         if !self.machine.as_ref().is_some_and(|m| m.expects(ticket)) {
@@ -73,7 +76,7 @@ impl Task {
         let mut closed = std::mem::take(&mut self.closed);
         let files: Vec<_> =
             files.into_iter().filter_map(|id| Some((id, closed.remove(&id)?))).collect();
-        let position = self.position;
+        let position = self.position + i64::from(planted(Flaw::ToOffByOne));
         self.on_machine(out, |machine, to| {
             if !machine.is_flowing() {
                 return Ok(());
@@ -117,9 +120,19 @@ impl Task {
             }
             machine::Action::List { ticket } => {
                 let prefix = record::topic_prefix(&identity.pipeline, &identity.topic);
-                Action::ListChains { ticket, prefix }
+                let folder = record::topic_folder(identity);
+                let now = self.topic_partitions.map(|partitions| record::Topic {
+                    version: self.settings.commit.record_version,
+                    topic: identity.topic.clone(),
+                    partitions,
+                });
+                let topic = TopicAt { key: record::Topic::key(identity), now };
+                Action::ListChains { ticket, prefix, folder, topic }
             }
-            machine::Action::Publish { ticket, files, .. } => Action::Publish { ticket, files },
+            machine::Action::Publish { ticket, files, .. } => {
+                let recovery = !self.machine.as_ref().is_some_and(Machine::is_flowing);
+                Action::Publish { ticket, files, recovery }
+            }
             machine::Action::CommitOffset { ticket, offset, text } => {
                 Action::CommitOffset { ticket, offset, text }
             }
@@ -127,7 +140,7 @@ impl Task {
                 if self.phase != Phase::Idle || self.finish_wanted {
                     return; // who leaves, or has stopped, reads no more
                 }
-                self.lanes.claimed(epoch);
+                self.lanes.claimed(epoch, identity.topic_id.as_deref());
                 if let Some(machine) = &self.machine {
                     self.lanes.commit_is(machine.commit_id());
                 }

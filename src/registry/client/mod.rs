@@ -11,8 +11,8 @@ mod stats;
 mod transport;
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use schema_registry_converter::schema_registry_common::SrCall;
@@ -20,6 +20,7 @@ use serde_json::Value;
 
 use crate::config;
 use crate::error::Fault;
+use crate::flaw::{Flaw, planted};
 use crate::wire::SchemaRef;
 
 use super::codes::{BAD, REFERENCES, TOO_LARGE, UNAVAILABLE};
@@ -96,6 +97,8 @@ pub struct Client {
     rest: Arc<Rest>,
     stats: Arc<Stats>,
     cache: moka::future::Cache<SchemaRef, Found>,
+    /// Answers of [`Client::by_ref_anew`].
+    anew: moka::future::Cache<SchemaRef, Found>,
     /// Referenced schemas by subject and version: those never change.
     texts: moka::future::Cache<(String, u32), Arc<Raw>>,
 }
@@ -110,15 +113,26 @@ impl Client {
     pub fn with_policy(config: &config::Registry, policy: Policy) -> Result<Self, Fault> {
         let stats = Arc::new(Stats::default());
         let rest = Rest::new(config, policy, stats.clone())?;
-        let cache = moka::future::Cache::builder()
+        let new_cache = || {
+            moka::future::Cache::builder()
+                .max_capacity(SCHEMAS_MAX)
+                .expire_after(KeepRefusalsBriefly)
+                .build()
+        };
+        static OF_ALL: OnceLock<moka::future::Cache<SchemaRef, Found>> = OnceLock::new();
+        let cache = match planted(Flaw::SchemaCacheWithoutUrl) {
+            true => OF_ALL.get_or_init(new_cache).clone(),
+            false => new_cache(),
+        };
+        let anew = moka::future::Cache::builder()
             .max_capacity(SCHEMAS_MAX)
-            .expire_after(KeepRefusalsBriefly)
+            .time_to_live(REFUSED_FOR)
             .build();
         let texts = moka::future::Cache::builder()
             .weigher(|_, raw: &Arc<Raw>| u32::try_from(raw.text.len()).unwrap_or(u32::MAX))
             .max_capacity(TEXTS_BYTES_MAX)
             .build();
-        Ok(Self { rest: Arc::new(rest), stats, cache, texts })
+        Ok(Self { rest: Arc::new(rest), stats, cache, anew, texts })
     }
 
     /// The schema a record names. Many who ask for the same one at once share one request.
@@ -126,7 +140,26 @@ impl Client {
     /// Found schemas stay; `Unknown` and `Bad` are asked for again after [`REFUSED_FOR`];
     /// `Unavailable` at once.
     pub async fn by_ref(&self, reference: SchemaRef) -> Found {
-        let fetched = self.cache.try_get_with(reference, async {
+        self.through(&self.cache, reference).await
+    }
+
+    /// The same as the registry says it today, however long the schema has been known: for one that cannot be
+    /// used, which an operator may replace under its id. It is asked once in [`REFUSED_FOR`]; a schema that
+    /// it gives is remembered in place of the one before.
+    pub async fn by_ref_anew(&self, reference: SchemaRef) -> Found {
+        let found = self.through(&self.anew, reference).await;
+        if found.is_ok() {
+            self.cache.insert(reference, found.clone()).await;
+        }
+        found
+    }
+
+    async fn through(
+        &self,
+        cache: &moka::future::Cache<SchemaRef, Found>,
+        reference: SchemaRef,
+    ) -> Found {
+        let fetched = cache.try_get_with(reference, async {
             self.stats.misses.fetch_add(1, Ordering::Relaxed);
             match self.fetch(reference).await {
                 Err(Lookup::Unavailable(fault)) => Err(fault),

@@ -18,19 +18,45 @@ use apache_avro::validator::{
 
 use crate::error::Fault;
 use crate::registry::AvroSchema;
-use crate::registry::codes::{BAD, REFERENCES};
+use crate::registry::codes::{BAD, REFERENCES, TOO_LARGE};
 
 use super::Reference;
 
 /// Most named types in references: each is looked for among all, once.
 const DEFINITIONS_MAX: usize = 10_000;
+/// Most objects in one text. No plan has as many columns, and the parser takes some hundred bytes for each.
+const OBJECTS_MAX: usize = 40_000;
 
 pub(super) fn compile(text: &str, references: &[Reference]) -> Result<AvroSchema, Fault> {
     accept_names();
+    for text in std::iter::once(text).chain(references.iter().map(|r| r.text.as_str())) {
+        check_objects(text)?;
+    }
     let mut compiled =
         strict(text, references).or_else(|fault| again(text, references).ok_or(fault))?;
     compiled.forgiven.extend(odd_names(&compiled.schema));
     Ok(compiled)
+}
+
+/// Refuses a text of too many objects before it is parsed.
+fn check_objects(text: &str) -> Result<(), Fault> {
+    let (mut quoted, mut escaped, mut objects) = (false, false, 0usize);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = quoted,
+            b'"' => quoted = !quoted,
+            b'{' if !quoted => objects += 1,
+            _ => {}
+        }
+    }
+    if objects <= OBJECTS_MAX {
+        return Ok(());
+    }
+    Err(Fault::new(
+        &TOO_LARGE,
+        format!("avro schema: {objects} objects in its text, at most {OBJECTS_MAX} required"),
+    ))
 }
 
 /// The second reading; `None` where that fails too, and the first fault stands.
@@ -46,7 +72,7 @@ fn again(text: &str, references: &[Reference]) -> Option<AvroSchema> {
 
 fn strict(text: &str, references: &[Reference]) -> Result<AvroSchema, Fault> {
     if references.is_empty() {
-        let schema = Schema::parse_str(text).map_err(|e| bad(&e))?;
+        let schema = Schema::parse_str(text).map_err(|e| bad(&e, text))?;
         return Ok(AvroSchema { schema, json: text.to_owned(), forgiven: Vec::new() });
     }
     let mut seen = HashSet::new();
@@ -59,11 +85,12 @@ fn strict(text: &str, references: &[Reference]) -> Result<AvroSchema, Fault> {
     for reference in references {
         check_named(reference)?;
     }
-    let (mut schema, parts) = Schema::parse_str_with_list(text, &parts).map_err(|e| bad(&e))?;
+    let (mut schema, parts) =
+        Schema::parse_str_with_list(text, &parts).map_err(|e| bad(&e, text))?;
     // Types that a reference defines inside another one are as good as those it is named for.
     let mut definitions = Vec::new();
     for part in parts {
-        flatten(part, &mut definitions).map_err(|e| bad(&e))?;
+        flatten(part, &mut definitions).map_err(|e| bad(&e, text))?;
     }
     if definitions.len() > DEFINITIONS_MAX {
         return Err(Fault::new(
@@ -74,29 +101,76 @@ fn strict(text: &str, references: &[Reference]) -> Result<AvroSchema, Fault> {
             ),
         ));
     }
-    schema.denormalize(&definitions).map_err(|e| Fault::new(&REFERENCES, says(&e)))?;
+    schema.denormalize(&definitions).map_err(|e| Fault::new(&REFERENCES, says(&e, text)))?;
     let json = serde_json::to_string(&schema)
         .map_err(|e| Fault::new(&BAD, format!("avro schema: {e}")))?;
     // Parsed again, so that the schema and its text cannot differ.
-    let schema = Schema::parse_str(&json).map_err(|e| bad(&e))?;
+    let schema = Schema::parse_str(&json).map_err(|e| bad(&e, text))?;
     Ok(AvroSchema { schema, json, forgiven: Vec::new() })
 }
 
-fn bad(error: &apache_avro::Error) -> Fault {
+fn bad(error: &apache_avro::Error, text: &str) -> Fault {
     let code = match error.details() {
         Details::SchemaResolutionError(_) => &REFERENCES,
         _ => &BAD,
     };
-    Fault::new(code, says(error))
+    Fault::new(code, says(error, text))
 }
 
-fn says(error: &apache_avro::Error) -> String {
-    match error.details() {
-        Details::ParseSchemaJson(json) => {
-            format!("avro schema: line {} column {}: {json}", json.line(), json.column())
-        }
-        _ => format!("avro schema: {error}"),
+fn says(error: &apache_avro::Error, text: &str) -> String {
+    let (place, why) = match error.details() {
+        Details::ParseSchemaJson(json) => (Some((json.line(), json.column())), json.to_string()),
+        _ => (place(text, &error.to_string()), error.to_string()),
+    };
+    match place {
+        Some((line, column)) => format!("avro schema: line {line} column {column}: {why}"),
+        None => format!("avro schema: {why}"),
     }
+}
+
+/// Line and column, from 1, of what an error is about, which it names without saying where: the first text of
+/// the schema that is one of its words, words of every schema aside. None where it names nothing.
+fn place(text: &str, error: &str) -> Option<(usize, usize)> {
+    const COMMON: [&str; 26] = [
+        "record",
+        "enum",
+        "array",
+        "map",
+        "fixed",
+        "union",
+        "null",
+        "boolean",
+        "int",
+        "long",
+        "float",
+        "double",
+        "string",
+        "bytes",
+        "name",
+        "type",
+        "fields",
+        "items",
+        "values",
+        "symbols",
+        "size",
+        "default",
+        "namespace",
+        "aliases",
+        "order",
+        "doc",
+    ];
+    let word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '-' | '$');
+    let words = error.split(|c| !word(c)).map(|w| w.trim_matches('.'));
+    let at = words
+        .filter(|w| !w.is_empty() && !COMMON.contains(&w.to_ascii_lowercase().as_str()))
+        .find_map(|w| {
+            // A full name may stand in the text without its namespace.
+            let last = w.rsplit('.').next().unwrap_or(w);
+            [w, last].into_iter().find_map(|w| text.find(&format!("\"{w}\"")))
+        })?;
+    let before = text.get(..at)?;
+    let start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    Some((before.matches('\n').count() + 1, before[start..].chars().count() + 1))
 }
 
 /// A referenced schema that is a plain type, a list or a union has no name to refer to.

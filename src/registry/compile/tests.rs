@@ -595,6 +595,22 @@ fn avro_fault_says_where_or_what() {
     for references in [&[][..], &[("a.Address", ADDRESS)]] {
         let fault = avro(missing, references).unwrap_err();
         assert!(fault.message.contains("x.Missing"), "{fault}");
+        assert!(fault.message.starts_with("avro schema: line 1 column 58: "), "{fault}");
+    }
+    // What is JSON and no schema: the text that is wrong, where the error names it.
+    for (text, place) in [
+        ("{\n \"type\": \"recrod\", \"name\": \"R\"}", "line 2 column 10: "),
+        (
+            "{\"type\":\"record\",\"name\":\"R\",\n\"fields\":[{\"name\":\"größe\",\"type\":\"s\"}]}",
+            "line 2 column 34: ",
+        ),
+        (
+            "{\"type\":\"enum\",\"name\":\"E\",\n  \"symbols\":[\"A\",\"B\",\"A\"]}",
+            "line 2 column 14: ",
+        ),
+    ] {
+        let fault = avro(text, &[]).unwrap_err();
+        assert!(fault.message.starts_with(&format!("avro schema: {place}")), "{fault}");
     }
     let fault = avro(r#""a.B""#, &[("a.B", r#"["null","int"]"#)]).unwrap_err();
     assert_eq!(fault.code.id, "FB0305");

@@ -7,6 +7,7 @@
 use rdkafka::types::RDKafkaRespErr as Known;
 
 use crate::error::Fault;
+use crate::flaw::{Flaw, planted};
 use crate::position::{Offset, TopicPartition};
 use crate::source::codes::{CORRUPT, PARTITION, POSITION_RANGE};
 use crate::source::properties::lower;
@@ -53,6 +54,9 @@ const REFUSED: &[Known] = &[
 /// A number, for a broker may send one that this client's list does not have.
 pub(super) fn judge(err: i32, text: &str, partition: &TopicPartition, next: Offset) -> Verdict {
     let is = |list: &[Known]| list.iter().any(|known| *known as i32 == err);
+    if planted(Flaw::CrcErrorsSkipped) && err == Known::RD_KAFKA_RESP_ERR__BAD_MSG as i32 {
+        return Verdict::Ignore;
+    }
     let code = if is(DAMAGED) {
         &CORRUPT
     } else if is(GONE) {
@@ -72,6 +76,12 @@ pub(super) fn judge(err: i32, text: &str, partition: &TopicPartition, next: Offs
         ),
     );
     Verdict::Stop(fault.at(format!("{partition} offset {next}")))
+}
+
+/// Whether an error of this number on a partition's queue stops the partition.
+#[doc(hidden)]
+pub fn stops(err: i32) -> bool {
+    matches!(judge(err, "", &TopicPartition::new("t", 0), 0), Verdict::Stop(_))
 }
 
 #[cfg(test)]

@@ -28,11 +28,27 @@ impl Drop for Names {
     }
 }
 
+/// What a broker says a topic is; nothing where it says nothing.
+#[derive(Debug, Clone, Default)]
+pub(super) struct About {
+    pub(super) id: Option<String>,
+    /// How many Kafka partitions it has.
+    pub(super) partitions: Option<u32>,
+}
+
 /// Topic ids in the order asked for, as Kafka's tools write them (base64); `None` where there is none.
 pub(super) fn topic_ids(
     client: &BaseConsumer<Context>,
     topics: &[Arc<str>],
 ) -> Result<Vec<Option<String>>, Fault> {
+    describe(client, topics).map(|found| found.into_iter().map(|about| about.id).collect())
+}
+
+/// Topics in the order asked for.
+pub(super) fn describe(
+    client: &BaseConsumer<Context>,
+    topics: &[Arc<str>],
+) -> Result<Vec<About>, Fault> {
     let fault = |text: &str| Fault::new(&BROKERS, format!("ids of topics: {text}"));
     if topics.is_empty() {
         return Ok(Vec::new());
@@ -46,7 +62,7 @@ pub(super) fn topic_ids(
     .map(Names)
     .ok_or_else(|| fault("no memory"))?;
     if !has_controller(client) {
-        return Ok(vec![None; topics.len()]);
+        return Ok(vec![About::default(); topics.len()]);
     }
     let queue = Queue::new(client.client()).ok_or_else(|| fault("no queue"))?;
     // SAFETY: a live client, queue and collection; null options are the defaults; all is copied.
@@ -65,7 +81,7 @@ pub(super) fn topic_ids(
         return Err(fault(&with_recent(client, &err)));
     }
     let found = read(&event);
-    Ok(topics.iter().map(|topic| found.get(&**topic).cloned()).collect())
+    Ok(topics.iter().map(|topic| found.get(&**topic).cloned().unwrap_or_default()).collect())
 }
 
 /// The question goes to the controller. Where the one that the brokers name is none of them (librdkafka's mock
@@ -77,8 +93,8 @@ fn has_controller(client: &BaseConsumer<Context>) -> bool {
     id < 0 || brokers().map_or(true, |m| m.brokers().iter().any(|b| b.id() == id))
 }
 
-/// Ids by name, of topics that have one.
-fn read(event: &Event) -> HashMap<String, String> {
+/// Topics by name.
+fn read(event: &Event) -> HashMap<String, About> {
     let mut count = 0;
     // SAFETY: a live event; the result, if it is one of this kind, lives as long as it.
     let topics = unsafe {
@@ -97,7 +113,7 @@ fn read(event: &Event) -> HashMap<String, String> {
 }
 
 /// SAFETY (for the caller): null, or a description that lives.
-unsafe fn read_one(topic: *const sys::rd_kafka_TopicDescription_t) -> Option<(String, String)> {
+unsafe fn read_one(topic: *const sys::rd_kafka_TopicDescription_t) -> Option<(String, About)> {
     if topic.is_null() {
         return None;
     }
@@ -105,16 +121,18 @@ unsafe fn read_one(topic: *const sys::rd_kafka_TopicDescription_t) -> Option<(St
     unsafe {
         let name = sys::rd_kafka_TopicDescription_name(topic);
         let id = sys::rd_kafka_TopicDescription_topic_id(topic);
-        if name.is_null() || id.is_null() {
-            return None;
-        }
-        let zero = sys::rd_kafka_Uuid_most_significant_bits(id) == 0
-            && sys::rd_kafka_Uuid_least_significant_bits(id) == 0;
-        let text = sys::rd_kafka_Uuid_base64str(id);
-        if zero || text.is_null() {
+        if name.is_null() {
             return None;
         }
         let text = |c: *const c_char| CStr::from_ptr(c).to_string_lossy().into_owned();
-        Some((text(name), text(sys::rd_kafka_Uuid_base64str(id))))
+        let zero = id.is_null()
+            || (sys::rd_kafka_Uuid_most_significant_bits(id) == 0
+                && sys::rd_kafka_Uuid_least_significant_bits(id) == 0);
+        let id = if zero { std::ptr::null() } else { sys::rd_kafka_Uuid_base64str(id) };
+        let id = (!id.is_null()).then(|| text(id));
+        let mut count = 0;
+        sys::rd_kafka_TopicDescription_partitions(topic, &mut count);
+        let partitions = u32::try_from(count).ok().filter(|count| *count > 0);
+        Some((text(name), About { id, partitions }))
     }
 }

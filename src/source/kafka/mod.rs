@@ -43,13 +43,15 @@ use self::lanes::Lane;
 use self::queue::MESSAGES_MAX;
 use super::codes::{ASSIGNMENT, BROKERS, COMMIT, FATAL, INSTANCE, TOPICS};
 use super::properties::{self, lower};
-use super::{Event, Source, Starts, Ticket, Watermarks, topics};
+use super::{Event, Source, Ticket, Watermarks, topics};
 use crate::clock;
 use crate::config;
 use crate::error::Fault;
 use crate::position::{Offset, TopicPartition};
 
 pub use self::describe::{Description, TopicInfo, describe};
+#[doc(hidden)]
+pub use self::errors::stops;
 pub use self::look::{Look, Stretch};
 pub(super) use self::token::Refresher;
 pub use self::token::{Token, TokenFetcher};
@@ -94,7 +96,9 @@ pub struct KafkaSource {
 /// A question that a thread of its own waits with.
 struct Question {
     ticket: Ticket,
-    answer: mpsc::Receiver<Result<Starts, Fault>>,
+    answer: mpsc::Receiver<Event>,
+    /// What a question comes to that nobody asks any more.
+    given_up: fn(Ticket, Fault) -> Event,
 }
 
 // SAFETY: the raw pointers in `buffer` never outlive one call; the rest is `Send` by itself.
@@ -147,6 +151,25 @@ impl KafkaSource {
         Ticket(self.tickets)
     }
 
+    /// Asks the brokers on a thread of its own.
+    fn ask(
+        &mut self,
+        ask: impl FnOnce(&BaseConsumer<Context>, Ticket) -> Event + Send + 'static,
+        given_up: fn(Ticket, Fault) -> Event,
+    ) -> Result<Ticket, Fault> {
+        let client = self.client()?.clone();
+        let ticket = self.ticket();
+        let (tell, answer) = mpsc::sync_channel(1);
+        let ask = move || {
+            let _ = tell.send(ask(&client, ticket));
+        };
+        std::thread::Builder::new().name("kafka-question".into()).spawn(ask).map_err(|e| {
+            Fault::new(&BROKERS, format!("question to the brokers: no thread: {e}"))
+        })?;
+        self.questions.push(Question { ticket, answer, given_up });
+        Ok(ticket)
+    }
+
     /// Answers that have come, and those that did not come in time.
     fn answers(&mut self, out: &mut Vec<Event>) {
         let now_ms = self.clock.now().mono_ms;
@@ -159,13 +182,13 @@ impl KafkaSource {
         });
         self.questions.retain(|question| match question.answer.try_recv() {
             Ok(answer) => {
-                out.push(Event::Starts(question.ticket, answer));
+                out.push(answer);
                 false
             }
             Err(mpsc::TryRecvError::Empty) => true,
             Err(mpsc::TryRecvError::Disconnected) => {
-                let fault = Fault::new(&BROKERS, "offsets of the logs: nobody asks any more");
-                out.push(Event::Starts(question.ticket, Err(fault)));
+                let fault = Fault::new(&BROKERS, "question to the brokers: nobody asks any more");
+                out.push((question.given_up)(question.ticket, fault));
                 false
             }
         });
@@ -303,19 +326,11 @@ impl Source for KafkaSource {
     }
 
     fn resolve_start(&mut self, partitions: &[TopicPartition]) -> Result<Ticket, Fault> {
-        let (client, config) = (self.client()?.clone(), self.config.clone());
-        let partitions = partitions.to_vec();
-        let (tell, answer) = mpsc::sync_channel(1);
-        let ask = move || {
-            let _ = tell.send(start::resolve(&client, &config, &partitions));
+        let (config, partitions) = (self.config.clone(), partitions.to_vec());
+        let ask = move |client: &BaseConsumer<Context>, ticket| {
+            Event::Starts(ticket, start::resolve(client, &config, &partitions))
         };
-        std::thread::Builder::new()
-            .name("kafka-starts".into())
-            .spawn(ask)
-            .map_err(|e| Fault::new(&BROKERS, format!("offsets of the logs: no thread: {e}")))?;
-        let ticket = self.ticket();
-        self.questions.push(Question { ticket, answer });
-        Ok(ticket)
+        self.ask(ask, |ticket, fault| Event::Starts(ticket, Err(fault)))
     }
 
     fn start(&mut self, partition: &TopicPartition, offset: Offset) -> Result<(), Fault> {
@@ -386,6 +401,15 @@ impl Source for KafkaSource {
 
     fn topic_ids(&mut self, topics: &[Arc<str>]) -> Result<Vec<Option<String>>, Fault> {
         identity::topic_ids(self.client()?, topics)
+    }
+
+    fn ask_topic_ids(&mut self, topics: &[Arc<str>]) -> Result<Ticket, Fault> {
+        let topics = topics.to_vec();
+        let ask = move |client: &BaseConsumer<Context>, ticket| {
+            let ids = identity::topic_ids(client, &topics);
+            Event::TopicIds(ticket, ids.map(|ids| topics.into_iter().zip(ids).collect()))
+        };
+        self.ask(ask, |ticket, fault| Event::TopicIds(ticket, Err(fault)))
     }
 
     fn cluster_id(&mut self) -> Option<String> {

@@ -12,6 +12,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::TopicPartitionList;
 
 use super::context::Context;
+use super::identity::About;
 use super::{find, identity, plain};
 use crate::clock;
 use crate::config::{self, Start};
@@ -49,8 +50,15 @@ pub(super) fn resolve(
     let mut topics: Vec<Arc<str>> = partitions.iter().map(|p| p.topic.clone()).collect();
     topics.sort_unstable();
     topics.dedup();
-    let ids = identity::topic_ids(client, &topics)?;
-    let ids: HashMap<Arc<str>, Option<String>> = topics.into_iter().zip(ids).collect();
+    let about = identity::describe(client, &topics)?;
+    let about: HashMap<Arc<str>, About> = topics
+        .into_iter()
+        .zip(about)
+        .map(|(topic, about)| {
+            let partitions = about.partitions.or_else(|| count(client, &topic));
+            (topic, About { partitions, ..about })
+        })
+        .collect();
     let resolved = partitions.iter().map(|partition| {
         let missing = || unanswered(partition);
         let start = (|| {
@@ -59,8 +67,13 @@ pub(super) fn resolve(
             let high = high.remove(partition).ok_or_else(missing)??.unwrap_or(low);
             let timed = timed.remove(partition).transpose()?.flatten();
             let log = Watermarks { low, high: high.max(low) };
-            let topic_id = ids.get(&partition.topic).cloned().flatten();
-            decide(source, partition, committed, log, timed).map(|s| StartAt { topic_id, ..s })
+            let About { id: topic_id, partitions } =
+                about.get(&partition.topic).cloned().unwrap_or_default();
+            decide(source, partition, committed, log, timed).map(|s| StartAt {
+                topic_id,
+                partitions,
+                ..s
+            })
         })();
         (partition.clone(), start)
     });
@@ -100,7 +113,14 @@ fn decide(
         )
         .at(format!("{partition} offset {offset}")));
     }
-    Ok(StartAt { offset, why, log, committed, topic_id: None })
+    Ok(StartAt { offset, why, log, committed, topic_id: None, partitions: None })
+}
+
+/// How many Kafka partitions a topic has, from brokers that do not describe topics.
+fn count(client: &BaseConsumer<Context>, topic: &str) -> Option<u32> {
+    let metadata = client.fetch_metadata(Some(topic), WAIT).ok()?;
+    let found = metadata.topics().iter().find(|t| t.name() == topic)?;
+    u32::try_from(found.partitions().len()).ok().filter(|count| *count > 0)
 }
 
 fn committed(

@@ -13,12 +13,15 @@ use bytes::Bytes;
 use rustix::fs::{FileType, OFlags};
 use rustix::io::Errno;
 
+use crate::crash::{self, Point};
 use crate::error::Fault;
+use crate::flaw::{Flaw, planted};
 use crate::store::{
     BUCKET, DENIED, DISK, DISK_FULL, Entry, FILESYSTEM, FOREIGN, GET_BYTES_MAX, HANDLE, Handle,
-    KEY, LOST, PATH, Put, SYNC, Staged, TOO_LARGE,
+    KEY, LOST, PATH, Put, SYNC, Staged, TOO_LARGE, key,
 };
 
+use super::seam::{self, Call};
 use super::stage::{self, Owner};
 use super::sys::{self, Stat};
 
@@ -30,33 +33,62 @@ const KNOWN_MAX: usize = 65_536;
 pub struct Disk {
     path: PathBuf,
     root: OwnedFd,
-    stage: OwnedFd,
-    owner: Owner,
+    /// The folder that `_forebay` stands in, if it is another one.
+    state: Option<OwnedFd>,
+    /// None: opened for reading only.
+    writer: Option<Writer>,
     next: AtomicU64,
     known: Mutex<HashSet<String>>,
     broken: OnceLock<String>,
 }
 
+/// What writing needs.
+#[derive(Debug)]
+struct Writer {
+    stage: OwnedFd,
+    owner: Owner,
+}
+
 impl Disk {
-    /// Makes the root and the stage where they are missing, and tries the rename that publishing needs.
-    pub fn open(path: &Path) -> Result<Self, Fault> {
-        make_root(path).map_err(|e| root_fault(path, &e))?;
-        let root = std::fs::OpenOptions::new()
-            .read(true)
-            .custom_flags((OFlags::DIRECTORY | OFlags::CLOEXEC).bits() as i32)
-            .open(path);
-        let root: OwnedFd = root.map_err(|e| root_fault(path, &e))?.into();
-        let (stage, owner) = open_stage(&root).map_err(|e| fault("folder", stage::FOLDER, e))?;
-        try_rename(&owner.folder)?;
-        Ok(Self {
+    /// Opens what is there, and writes nothing, ever.
+    pub fn read_only(path: &Path, state: &Path) -> Result<Self, Fault> {
+        let root = open_there(path)?;
+        let state_open = if state == path { None } else { Some(open_there(state)?) };
+        Ok(Self::new(path, root, state_open, None))
+    }
+
+    fn new(path: &Path, root: OwnedFd, state: Option<OwnedFd>, writer: Option<Writer>) -> Self {
+        Self {
             path: path.to_owned(),
             root,
-            stage,
-            owner,
+            state,
+            writer,
             next: AtomicU64::new(0),
             known: Mutex::new(HashSet::new()),
             broken: OnceLock::new(),
+        }
+    }
+
+    fn writer(&self) -> Result<&Writer, Fault> {
+        self.writer.as_ref().ok_or_else(|| {
+            let path = self.path.display();
+            Fault::new(&DENIED, format!("folder `{path}`: opened for reading only"))
         })
+    }
+
+    /// Makes the root and the stage where they are missing, and tries the rename that publishing needs.
+    ///
+    /// Errors: [`FILESYSTEM`] also where the state stands on another filesystem than the files.
+    pub fn open(path: &Path, state: &Path) -> Result<Self, Fault> {
+        let root = open_root(path)?;
+        let state_open = if state == path { None } else { Some(open_root(state)?) };
+        let (stage, owner) = open_stage(state_open.as_ref().unwrap_or(&root))
+            .map_err(|e| fault("folder", stage::FOLDER, e))?;
+        try_rename(&owner.folder)?;
+        if state_open.is_some() {
+            try_across(&owner.folder, &root, state, path)?;
+        }
+        Ok(Self::new(path, root, state_open, Some(Writer { stage, owner })))
     }
 
     /// Refuses everything after a folder failed to sync: a second sync would say that all is well.
@@ -73,14 +105,14 @@ impl Disk {
     /// that writing back failed.
     pub fn append(&self, handle: Handle, at: u64, bytes: &[u8]) -> Result<Handle, Fault> {
         let (name, file) = self.write(handle, at, bytes)?;
-        file.sync_data().map_err(|e| io_fault("staged file", &name, &e))?;
+        self.sync_file(&name, at, || file.sync_data())?;
         Ok(Handle::Local { name, inode: 0, mtime_ns: 0 })
     }
 
     /// As [`Disk::append`] for the last bytes; then the file and its name are on disk.
     pub fn seal(&self, handle: Handle, at: u64, tail: &[u8]) -> Result<Handle, Fault> {
         let (name, file) = self.write(handle, at, tail)?;
-        file.sync_all().map_err(|e| io_fault("staged file", &name, &e))?;
+        self.sync_file(&name, at, || file.sync_all())?;
         let stat = sys::stat_open(&file).map_err(|e| fault("staged file", &name, e))?;
         let written = at + tail.len() as u64;
         if stat.bytes != written {
@@ -90,7 +122,7 @@ impl Disk {
                 format!("staged file `{name}`: {found} bytes, {written} written; discard it"),
             ));
         }
-        self.sync(&self.owner.folder, stage::FOLDER)?;
+        self.sync(&self.writer()?.owner.folder, stage::FOLDER)?;
         Ok(Handle::Local { name, inode: stat.inode, mtime_ns: stat.mtime_ns })
     }
 
@@ -101,14 +133,37 @@ impl Disk {
             false => (name, OFlags::empty()),
         };
         let file = self.open_staged(&name, flags)?;
-        if let Err(e) = file.write_all_at(bytes, at) {
-            if flags.contains(OFlags::CREATE) {
-                // The caller has no name to discard it by.
-                let _ = self.discard(&Handle::Local { name: name.clone(), inode: 0, mtime_ns: 0 });
-            }
-            return Err(io_fault("staged file", &name, &e));
+        if flags.contains(OFlags::CREATE) {
+            crash::point(Point::UploadCreated);
+        }
+        let written = seam::reach(Call::Write, &name).map_err(io::Error::from);
+        if let Err(e) = written.and_then(|()| file.write_all_at(bytes, at)) {
+            return Err(self.give_up(&name, at, &e));
         }
         Ok((name, file))
+    }
+
+    /// Puts what was written to a staged file from `at` on on disk. A failure is told once by the kernel: the
+    /// file is good for nothing any more.
+    fn sync_file(
+        &self,
+        name: &str,
+        at: u64,
+        sync: impl FnOnce() -> io::Result<()>,
+    ) -> Result<(), Fault> {
+        if planted(Flaw::FileNotSynced) {
+            return Ok(());
+        }
+        let synced = seam::reach(Call::SyncFile, name).map_err(io::Error::from);
+        synced.and_then(|()| sync()).map_err(|e| self.give_up(name, at, &e))
+    }
+
+    /// The caller learns the name of a file with its first bytes: without them it cannot discard it.
+    fn give_up(&self, name: &str, at: u64, e: &io::Error) -> Fault {
+        if at == 0 {
+            let _ = self.discard(&Handle::Local { name: name.to_owned(), inode: 0, mtime_ns: 0 });
+        }
+        io_fault("staged file", name, e)
     }
 
     /// Renames a staged file to its key.
@@ -122,7 +177,7 @@ impl Disk {
         for _ in 0..4 {
             let Some(stage) = self.staged(owner, file, staged)? else { break };
             let target = self.make(folder)?;
-            match sys::rename_new(&stage, file, &target, leaf) {
+            match rename(&stage, file, &target, leaf, &staged.key) {
                 Ok(()) => {
                     self.sync(&target, folder)?;
                     return self.sync(&stage, stage::FOLDER);
@@ -146,7 +201,7 @@ impl Disk {
 
     /// The folder of a staged file that is there and whole.
     fn staged(&self, owner: &str, file: &str, staged: &Staged) -> Result<Option<OwnedFd>, Fault> {
-        let folder = match sys::open_folder(&self.stage, owner) {
+        let folder = match sys::open_folder(&self.writer()?.stage, owner) {
             Err(Errno::NOENT) => return Ok(None),
             other => other.map_err(|e| fault("folder", owner, e))?,
         };
@@ -171,7 +226,7 @@ impl Disk {
             return Ok(());
         }
         let (owner, file) = stage::split(name).ok_or_else(other_store)?;
-        match sys::open_folder(&self.stage, owner) {
+        match sys::open_folder(&self.writer()?.stage, owner) {
             Err(Errno::NOENT) => Ok(()),
             other => other.and_then(|folder| sys::unlink(folder, file)),
         }
@@ -184,8 +239,15 @@ impl Disk {
         let Handle::Local { name, .. } = &handle else { return Err(other_store()) };
         let (_, file) = stage::split(name).ok_or_else(other_store)?;
         let (folder, leaf) = split(key);
-        let target = self.make(folder)?;
-        match sys::rename_new(&self.owner.folder, file, &target, leaf) {
+        let target = match self.make(folder) {
+            Ok(target) => target,
+            Err(fault) => {
+                // A full disk is asked again and again: nothing may pile up.
+                let _ = self.discard(&handle);
+                return Err(fault);
+            }
+        };
+        match rename(&self.writer()?.owner.folder, file, &target, leaf, key) {
             Ok(()) => self.sync(&target, folder).map(|()| Put::Created),
             Err(Errno::EXIST) => {
                 self.discard(&handle)?;
@@ -221,7 +283,36 @@ impl Disk {
                 format!("object `{key}`: {} bytes, at most {GET_BYTES_MAX} read", stat.bytes),
             ));
         }
-        self.sync(&folder_open, folder)?;
+        if self.writer.is_some() {
+            self.sync(&folder_open, folder)?;
+        }
+        Ok(Some(bytes.into()))
+    }
+
+    /// Reads a part of a file that is published; nothing is done by its word, so nothing is synced.
+    pub fn range(&self, key: &str, from: u64, len: usize) -> Result<Option<Bytes>, Fault> {
+        let (folder, leaf) = split(key);
+        let Some(folder) = self.folder(folder)? else { return Ok(None) };
+        let file = match sys::open(&folder, leaf, OFlags::RDONLY | OFlags::NONBLOCK) {
+            Err(Errno::NOENT) => return Ok(None),
+            other => File::from(other.map_err(|e| fault("file", key, e))?),
+        };
+        let stat = sys::stat_open(&file).map_err(|e| fault("file", key, e))?;
+        if stat.kind != FileType::RegularFile {
+            return Err(fault("file", key, Errno::NOTDIR));
+        }
+        let there = usize::try_from(stat.bytes.saturating_sub(from)).unwrap_or(usize::MAX);
+        let mut bytes = vec![0; len.min(there)];
+        let mut filled = 0;
+        while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            match file.read_at(rest, from + filled as u64) {
+                Ok(0) => break,
+                Ok(read) => filled += read,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(io_fault("file", key, &e)),
+            }
+        }
+        bytes.truncate(filled);
         Ok(Some(bytes.into()))
     }
 
@@ -230,7 +321,11 @@ impl Disk {
         let Some(folder) = self.folder(folder)? else { return Ok(None) };
         let stat = sys::stat(folder, leaf).map_err(|e| fault("file", key, e))?;
         let file = stat.filter(|s| s.kind == FileType::RegularFile);
-        Ok(file.map(|s| Entry { key: key.to_owned(), bytes: s.bytes }))
+        Ok(file.map(|s| Entry {
+            key: key.to_owned(),
+            bytes: s.bytes,
+            modified_ms: Some(s.mtime_ns / 1_000_000),
+        }))
     }
 
     pub fn delete(&self, key: &str) -> Result<(), Fault> {
@@ -241,34 +336,63 @@ impl Disk {
     }
 
     pub fn list(&self, prefix: &str, after: &str, max: usize) -> Result<Vec<Entry>, Fault> {
-        super::list::list(&self.root, prefix, after, max).map_err(|e| fault("folder", prefix, e))
+        super::list::list(self.base(prefix), prefix, after, max)
+            .map_err(|e| fault("folder", prefix, e))
+    }
+
+    /// Folders whose path starts with `prefix` up to its next `/`, where a file stands below.
+    pub fn folders(&self, prefix: &str) -> Result<Vec<String>, Fault> {
+        let base = self.base(prefix);
+        let found = (|| {
+            let mut found = Vec::new();
+            for folder in super::list::folders(base, prefix)? {
+                if !super::list::list(base, &folder, "", 1)?.is_empty() {
+                    found.push(folder);
+                }
+            }
+            found.truncate(crate::store::FOLDERS_MAX);
+            Ok(found)
+        })();
+        found.map_err(|e| fault("folder", prefix, e))
+    }
+
+    /// The folder that a path is relative to.
+    fn base(&self, path: &str) -> &OwnedFd {
+        self.state.as_ref().filter(|_| key::is_of_state(path)).unwrap_or(&self.root)
     }
 
     pub fn orphans(&self) -> Result<Vec<String>, Fault> {
-        stage::orphans(&self.stage).map_err(|e| fault("folder", stage::FOLDER, e))
+        stage::orphans(&self.writer()?.stage).map_err(|e| fault("folder", stage::FOLDER, e))
     }
 
     pub fn sweep(&self, name: &str) -> Result<(), Fault> {
-        stage::sweep(&self.stage, name).map_err(|e| fault("staged file", name, e))
+        stage::sweep(&self.writer()?.stage, name).map_err(|e| fault("staged file", name, e))
     }
 
     fn new_name(&self) -> String {
-        format!("{}/{:016x}", self.owner.id, self.next.fetch_add(1, Ordering::Relaxed))
+        let id = self.writer.as_ref().map_or("", |writer| &writer.owner.id);
+        format!("{id}/{:016x}", self.next.fetch_add(1, Ordering::Relaxed))
     }
 
     /// Opens a file of this process's own stage folder for writing.
     fn open_staged(&self, name: &str, flags: OFlags) -> Result<File, Fault> {
         let (owner, file) = stage::split(name).ok_or_else(other_store)?;
-        if owner != self.owner.id {
+        let writer = self.writer()?;
+        if owner != writer.owner.id {
             return Err(other_store());
         }
-        let open = sys::open(&self.owner.folder, file, OFlags::WRONLY | flags);
+        let reached = match flags.contains(OFlags::CREATE) {
+            true => seam::reach(Call::Create, name),
+            false => Ok(()),
+        };
+        let open =
+            reached.and_then(|()| sys::open(&writer.owner.folder, file, OFlags::WRONLY | flags));
         open.map(File::from).map_err(|e| fault("staged file", name, e))
     }
 
     /// An existing folder of the root.
     fn folder(&self, path: &str) -> Result<Option<OwnedFd>, Fault> {
-        match sys::open_folder(&self.root, path) {
+        match sys::open_folder(self.base(path), path) {
             Ok(folder) => Ok(Some(folder)),
             Err(Errno::NOENT) => Ok(None),
             Err(e) => Err(fault("folder", path, e)),
@@ -282,11 +406,13 @@ impl Disk {
         {
             return Ok(folder);
         }
-        let mut at = sys::open_folder(&self.root, "").map_err(|e| fault("folder", "", e))?;
+        let mut at = sys::open_folder(self.base(path), "").map_err(|e| fault("folder", "", e))?;
         let mut end = 0;
         for segment in path.split('/').filter(|s| !s.is_empty()) {
             end = path.len().min(end + usize::from(end > 0) + segment.len());
-            let made = sys::make_folder(&at, segment).map_err(|e| fault("folder", path, e))?;
+            let made = seam::reach(Call::MakeFolder, &path[..end])
+                .and_then(|()| sys::make_folder(&at, segment))
+                .map_err(|e| fault("folder", path, e))?;
             let next = sys::open_folder(&at, segment).map_err(|e| fault("folder", path, e))?;
             let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
             if made || !known.contains(&path[..end]) {
@@ -306,7 +432,11 @@ impl Disk {
 
     /// Puts a folder's names on disk. A failure is remembered: see [`Disk::usable`].
     fn sync(&self, folder: impl AsFd, path: &str) -> Result<(), Fault> {
-        let Err(e) = rustix::fs::fsync(folder) else { return Ok(()) };
+        if planted(Flaw::FolderNotSynced) {
+            return Ok(());
+        }
+        let synced = seam::reach(Call::SyncFolder, path).and_then(|()| rustix::fs::fsync(folder));
+        let Err(e) = synced else { return Ok(()) };
         let message = format!(
             "folder `{path}` of `{}`: {e} at fsync, success required; check the disk, then restart",
             self.path.display()
@@ -319,7 +449,42 @@ impl Disk {
 impl Drop for Disk {
     fn drop(&mut self) {
         // Refused by the kernel unless nothing is staged.
-        let _ = sys::remove_folder(&self.stage, &self.owner.id);
+        if let Some(Writer { stage, owner }) = &self.writer {
+            let _ = sys::remove_folder(stage, &owner.id);
+        }
+    }
+}
+
+/// Makes a root where it is missing, and opens it.
+fn open_root(path: &Path) -> Result<OwnedFd, Fault> {
+    make_root(path).map_err(|e| root_fault(path, &e))?;
+    open_there(path)
+}
+
+/// Opens a root that is there.
+fn open_there(path: &Path) -> Result<OwnedFd, Fault> {
+    let root = std::fs::OpenOptions::new()
+        .read(true)
+        .custom_flags((OFlags::DIRECTORY | OFlags::CLOEXEC).bits() as i32)
+        .open(path);
+    Ok(root.map_err(|e| root_fault(path, &e))?.into())
+}
+
+/// Whether a file can be renamed from one folder into the other. Asked by a name that is not there: the kernel
+/// compares the mounts before it looks for it.
+fn try_across(stage: &OwnedFd, root: &OwnedFd, state: &Path, path: &Path) -> Result<(), Fault> {
+    let name = format!("{}none", stage::TRY);
+    match sys::rename_new(stage, &name, root, &name) {
+        Err(Errno::NOENT) | Ok(()) => Ok(()),
+        Err(Errno::XDEV) => Err(Fault::new(
+            &FILESYSTEM,
+            format!(
+                "state `{}`: on another filesystem than the files in `{}`, the same one required; files are renamed from one to the other",
+                state.display(),
+                path.display()
+            ),
+        )),
+        Err(e) => Err(fault("folder", stage::FOLDER, e)),
     }
 }
 
@@ -369,6 +534,18 @@ fn try_rename(folder: &OwnedFd) -> Result<(), Fault> {
     })();
     let cleared = names.iter().try_for_each(|name| sys::unlink(folder, name));
     tried.and(cleared).map_err(|e| fault("folder", stage::FOLDER, e))
+}
+
+/// [`sys::rename_new`] of a staged file to its key.
+fn rename(
+    from: impl AsFd,
+    name: &str,
+    to: impl AsFd,
+    new: &str,
+    key: &str,
+) -> rustix::io::Result<()> {
+    seam::reach(Call::Rename, key)?;
+    sys::rename_new(from, name, to, new)
 }
 
 /// `a/b/c` → `a/b` and `c`.

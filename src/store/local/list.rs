@@ -35,12 +35,21 @@ pub fn list(root: &OwnedFd, prefix: &str, after: &str, max: usize) -> Result<Vec
             }
         } else if name.starts_with(prefix)
             && *name > *after
-            && let Some(stat) = stat(root, &name)?
+            && let Some((bytes, modified_ms)) = stat(root, &name)?
         {
-            found.push(Entry { key: name, bytes: stat });
+            found.push(Entry { key: name, bytes, modified_ms });
         }
     }
     Ok(found)
+}
+
+/// Paths of folders that start with `prefix` and go on to its next `/`, each with it, in order.
+pub fn folders(root: &OwnedFd, prefix: &str) -> Result<Vec<String>> {
+    let start = prefix.rfind('/').map_or("", |end| &prefix[..=end]);
+    let mut names = read(root, start)?;
+    names.retain(|name| name.ends_with('/') && name.starts_with(prefix));
+    names.reverse();
+    Ok(names)
 }
 
 /// Keys of a folder's files, and of its folders with a `/` at the end, greatest first.
@@ -63,16 +72,16 @@ fn read(root: &OwnedFd, folder: &str) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Size of a file that is still there, 0 for one whose name cannot be said as text.
-fn stat(root: &OwnedFd, key: &str) -> Result<Option<u64>> {
+/// Size and time of a file that is still there, 0 for one whose name cannot be said as text.
+fn stat(root: &OwnedFd, key: &str) -> Result<Option<(u64, Option<i64>)>> {
     let (folder, leaf) = key.rsplit_once('/').unwrap_or(("", key));
     let opened = match sys::open_folder(root, folder) {
         Err(Errno::NOENT) => return Ok(None),
         other => other?,
     };
     match sys::stat(opened, leaf)? {
-        Some(stat) => Ok(Some(stat.bytes)),
-        None if leaf.contains('\u{fffd}') => Ok(Some(0)),
+        Some(stat) => Ok(Some((stat.bytes, Some(stat.mtime_ns / 1_000_000)))),
+        None if leaf.contains('\u{fffd}') => Ok(Some((0, None))),
         None => Ok(None),
     }
 }

@@ -9,6 +9,7 @@
 
 mod disk;
 mod list;
+pub mod seam;
 mod stage;
 mod sys;
 
@@ -27,13 +28,21 @@ use disk::Disk;
 #[derive(Debug)]
 pub struct Local {
     root: PathBuf,
+    /// Where `_forebay/` stands: a folder of the same filesystem, or the root.
+    state: PathBuf,
+    read_only: bool,
     disk: OnceCell<Arc<Disk>>,
     counts: Counts,
 }
 
 impl Local {
-    pub fn new(root: PathBuf) -> Self {
-        Self { root, disk: OnceCell::new(), counts: Counts::default() }
+    pub fn new(root: PathBuf, state: PathBuf) -> Self {
+        Self { root, state, read_only: false, disk: OnceCell::new(), counts: Counts::default() }
+    }
+
+    /// As [`Local::new`], for who writes nothing.
+    pub fn reading(root: PathBuf, state: PathBuf) -> Self {
+        Self { read_only: true, ..Self::new(root, state) }
     }
 
     pub fn counts(&self) -> &Counts {
@@ -90,6 +99,12 @@ impl Local {
         self.run(Verb::Get, move |disk| disk.get(&key)).await
     }
 
+    pub async fn range(&self, key: &str, from: u64, len: usize) -> Result<Option<Bytes>, Fault> {
+        key::check("", key)?;
+        let key = key.to_owned();
+        self.run(Verb::Get, move |disk| disk.range(&key, from, len)).await
+    }
+
     pub async fn head(&self, key: &str) -> Result<Option<Entry>, Fault> {
         key::check("", key)?;
         let key = key.to_owned();
@@ -104,6 +119,16 @@ impl Local {
         let full = entries.len() >= PAGE_MAX;
         let next = entries.last().filter(|_| full).map(|entry| entry.key.clone());
         Ok(Page { entries, next })
+    }
+
+    pub async fn is_published(&self, _staged: &Staged) -> Result<bool, Fault> {
+        Ok(false) // a rename happens once; publishing looks by itself
+    }
+
+    pub async fn folders(&self, prefix: &str) -> Result<Vec<String>, Fault> {
+        key::check_prefix(prefix)?;
+        let prefix = prefix.to_owned();
+        self.run(Verb::List, move |disk| disk.folders(&prefix)).await
     }
 
     pub async fn delete(&self, key: &str) -> Result<(), Fault> {
@@ -138,8 +163,9 @@ impl Local {
 
     async fn disk(&self) -> Result<Arc<Disk>, Fault> {
         let open = async {
-            let root = self.root.clone();
-            blocking(move || Disk::open(&root).map(Arc::new)).await
+            let (root, state) = (self.root.clone(), self.state.clone());
+            let open = if self.read_only { Disk::read_only } else { Disk::open };
+            blocking(move || open(&root, &state).map(Arc::new)).await
         };
         self.disk.get_or_try_init(|| open).await.cloned()
     }
@@ -148,7 +174,7 @@ impl Local {
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
 ) -> Result<T, Fault> {
-    match tokio::task::spawn_blocking(work).await {
+    match tokio::task::spawn_blocking(seam::carried(work)).await {
         Ok(result) => result,
         Err(e) => Err(Fault::new(&DISK, format!("disk work: {e}, an end required"))),
     }

@@ -13,6 +13,9 @@ use crate::store::{
 /// Longest text of a store that is quoted, in bytes.
 const QUOTE_MAX: usize = 400;
 
+/// Said in place of a code.
+const WITHOUT: &str = "without a code";
+
 /// What a failed request means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
@@ -42,6 +45,20 @@ impl Failure {
     /// An answer whose body could not be read.
     pub fn body(said: impl std::fmt::Display) -> Self {
         Self { class: Class::Transient, said: quote(&said.to_string()) }
+    }
+
+    /// A refusal that does not say why.
+    pub fn is_mute(&self) -> bool {
+        let status = self.said.split(' ').next();
+        matches!(status, Some("400" | "401" | "403")) && self.said.ends_with(WITHOUT)
+    }
+
+    /// The same one, where something else shows that it may pass.
+    pub fn passing(self) -> Self {
+        match self.class {
+            Class::Final(code) => Self { class: Class::Unless(code), ..self },
+            _ => self,
+        }
     }
 
     /// As the fault of a request for `key`.
@@ -107,7 +124,7 @@ where
             let (code, message) = (service.err().code(), service.err().message());
             let class = classify(status.unwrap_or(0), code, message.unwrap_or_default());
             let region = service.raw().headers().get("x-amz-bucket-region");
-            let mut said = format!("{} {}", status.unwrap_or(0), code.unwrap_or("without a code"));
+            let mut said = format!("{} {}", status.unwrap_or(0), code.unwrap_or(WITHOUT));
             if let Some(message) = message {
                 said.push_str(&format!(" ({message})"));
             }

@@ -9,6 +9,7 @@
 //! Source: Amazon S3 API reference, "Uploading and copying objects using multipart upload".
 
 mod call;
+mod lifecycle;
 mod errors;
 mod object;
 mod options;
@@ -61,6 +62,15 @@ impl S3 {
     /// The same bucket through the same client, each call trying for so long if not less.
     pub fn trying(&self, time: Duration) -> Self {
         Self { trying: self.trying.min(time), ..self.clone() }
+    }
+
+    /// Another place of the same service: one client, one count.
+    pub fn at(&self, bucket: &str, prefix: &str) -> Self {
+        Self { bucket: bucket.to_owned(), prefix: prefix.to_owned(), ..self.clone() }
+    }
+
+    pub fn shares_bucket(&self, other: &Self) -> bool {
+        self.bucket == other.bucket
     }
 
     pub fn counts(&self) -> &Counts {

@@ -5,7 +5,10 @@ use aws_sdk_s3::types::EncodingType;
 use bytes::{Bytes, BytesMut};
 
 use crate::error::Fault;
-use crate::store::{Entry, GET_BYTES_MAX, Orphan, Page, Put, TOO_LARGE, UNREACHABLE, Verb, key};
+use crate::flaw::{Flaw, planted};
+use crate::store::{
+    Entry, FOLDERS_MAX, GET_BYTES_MAX, Orphan, Page, Put, TOO_LARGE, UNREACHABLE, Verb, key, part,
+};
 
 use super::S3;
 use super::call::Answer;
@@ -18,6 +21,7 @@ use super::upload::TOKEN;
 pub struct Found {
     pub bytes: u64,
     pub token: Option<String>,
+    pub modified_ms: Option<i64>,
 }
 
 impl S3 {
@@ -31,7 +35,7 @@ impl S3 {
                 .put_object()
                 .bucket(&self.bucket)
                 .key(self.full(key))
-                .if_none_match("*")
+                .set_if_none_match((!planted(Flaw::PlainPutOfRecord)).then(|| "*".to_owned()))
                 .set_server_side_encryption(self.options.sse.clone())
                 .set_ssekms_key_id(self.options.kms_key_id.clone())
                 .set_bucket_key_enabled(self.options.bucket_key)
@@ -78,24 +82,85 @@ impl S3 {
         }
     }
 
+    pub async fn range(&self, key: &str, from: u64, len: usize) -> Result<Option<Bytes>, Fault> {
+        key::check(&self.prefix, key)?;
+        let Some(last) = (len as u64).checked_sub(1).and_then(|n| from.checked_add(n)) else {
+            return Ok(self.head(key).await?.map(|_| Bytes::new()));
+        };
+        let request = self.client.get_object().bucket(&self.bucket).key(self.full(key));
+        let request = request.range(format!("bytes={from}-{last}"));
+        let send = || async {
+            let answer = match request.clone().send().await {
+                // The object ends before the range does begin.
+                Err(e) if e.raw_response().is_some_and(|r| r.status().as_u16() == 416) => {
+                    return Ok(Some(Bytes::new()));
+                }
+                other => other.map_err(failure)?,
+            };
+            let length = answer.content_length().and_then(|n| usize::try_from(n).ok());
+            let is_part = answer.content_range().is_some();
+            let most = if is_part { len } else { GET_BYTES_MAX };
+            let mut body = answer.body;
+            let mut bytes = BytesMut::new();
+            while let Some(chunk) = body.next().await {
+                bytes.extend_from_slice(&chunk.map_err(Failure::body)?);
+                if bytes.len() > most {
+                    return Ok(None);
+                }
+            }
+            match length {
+                Some(length) if length != bytes.len() => Err(Failure::body("body cut short")),
+                _ if is_part => Ok(Some(bytes.freeze())),
+                _ => Ok(Some(part(&bytes.freeze(), from, len))),
+            }
+        };
+        match self.call(Verb::Get, key, send).await? {
+            Answer::Absent => Ok(None),
+            other => match other.must(Verb::Get, key)? {
+                Some(bytes) => Ok(Some(bytes)),
+                None => Err(Fault::new(
+                    &TOO_LARGE,
+                    format!(
+                        "object `{key}`: more than the {len} bytes asked for, a store that knows ranges required"
+                    ),
+                )),
+            },
+        }
+    }
+
     pub async fn head(&self, key: &str) -> Result<Option<Entry>, Fault> {
         key::check(&self.prefix, key)?;
         let found = self.head_token(key).await?;
-        Ok(found.map(|f| Entry { key: key.to_owned(), bytes: f.bytes }))
+        Ok(found.map(|f| Entry { key: key.to_owned(), bytes: f.bytes, modified_ms: f.modified_ms }))
     }
 
     pub async fn head_token(&self, key: &str) -> Result<Option<Found>, Fault> {
         let request = self.client.head_object().bucket(&self.bucket).key(self.full(key));
         let send = || async {
-            let answer = request.clone().send().await.map_err(failure)?;
+            let answer = match request.clone().send().await.map_err(failure) {
+                Ok(answer) => answer,
+                Err(failure) if failure.is_mute() => return Err(self.why(key, failure).await),
+                Err(failure) => return Err(failure),
+            };
             let bytes = answer.content_length().and_then(|n| u64::try_from(n).ok());
             let bytes = bytes.ok_or_else(|| Failure::body("no Content-Length"))?;
             let token = answer.metadata().and_then(|m| m.get(TOKEN)).cloned();
-            Ok(Found { bytes, token })
+            let modified_ms = answer.last_modified().and_then(|t| t.to_millis().ok());
+            Ok(Found { bytes, token, modified_ms })
         };
         match self.call(Verb::Head, key, send).await? {
             Answer::Absent => Ok(None),
             other => other.must(Verb::Head, key).map(Some),
+        }
+    }
+
+    /// A HEAD's refusal has no body, so a wrong clock looks like a missing permission. A GET of one byte is
+    /// refused for the same reason, and says it.
+    async fn why(&self, key: &str, mute: Failure) -> Failure {
+        let request = self.client.get_object().bucket(&self.bucket).key(self.full(key));
+        match request.range("bytes=0-0").send().await.map_err(failure) {
+            Err(said) => said,
+            Ok(_) => mute.passing(),
         }
     }
 
@@ -119,7 +184,8 @@ impl S3 {
                 continue;
             };
             let bytes = object.size().and_then(|n| u64::try_from(n).ok()).unwrap_or(0);
-            page.entries.push(Entry { key: key.to_owned(), bytes });
+            let modified_ms = object.last_modified().and_then(|t| t.to_millis().ok());
+            page.entries.push(Entry { key: key.to_owned(), bytes, modified_ms });
         }
         if answer.is_truncated().unwrap_or(false) {
             page.next = answer.next_continuation_token().map(str::to_owned);
@@ -128,6 +194,37 @@ impl S3 {
             }
         }
         Ok(page)
+    }
+
+    pub async fn folders(&self, prefix: &str) -> Result<Vec<String>, Fault> {
+        key::check_prefix(prefix)?;
+        let mut found = Vec::new();
+        let mut next: Option<String> = None;
+        loop {
+            let request = self
+                .client
+                .list_objects_v2()
+                .bucket(&self.bucket)
+                .prefix(self.full(prefix))
+                .delimiter("/")
+                .encoding_type(EncodingType::Url)
+                .set_continuation_token(next.clone());
+            let send = || async { request.clone().send().await.map_err(failure) };
+            let answer = self.call(Verb::List, prefix, send).await?.must(Verb::List, prefix)?;
+            let encoded = answer.encoding_type() == Some(&EncodingType::Url);
+            for folder in answer.common_prefixes().iter().filter_map(|p| p.prefix()) {
+                let full = if encoded { decode(folder) } else { folder.to_owned() };
+                found.extend(self.relative(&full).map(str::to_owned));
+            }
+            if !answer.is_truncated().unwrap_or(false) || found.len() >= FOLDERS_MAX {
+                return Ok(found);
+            }
+            let after = answer.next_continuation_token().map(str::to_owned);
+            if after.is_none() || after == next {
+                return Err(no_progress(Verb::List, prefix));
+            }
+            next = after;
+        }
     }
 
     pub async fn delete(&self, key: &str) -> Result<(), Fault> {

@@ -9,12 +9,14 @@ use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use bytes::Bytes;
 
 use crate::clock;
+use crate::crash::{self, Point};
 use crate::error::Fault;
 use crate::store::{FOREIGN, HANDLE, Handle, LOST, PART, Staged, Upload, Verb};
 
 use super::S3;
 use super::call::Answer;
 use super::errors::{Failure, failure};
+use super::object::Found;
 use super::options::{completing, sending, timeouts};
 
 /// Name of the user metadata that holds a file's token.
@@ -23,8 +25,8 @@ pub const TOKEN: &str = "forebay-upload";
 /// Most parts of an upload.
 const PARTS_MAX: usize = 10_000;
 
-/// How often a key is looked up again before a file is called lost: a completion whose answer was
-/// lost can still be under way.
+/// How often a completion is tried and its key looked at before a file is called lost: one whose answer was lost
+/// can still be under way, and a store may not know a live upload for a moment.
 const LOOKS: u32 = 5;
 
 impl S3 {
@@ -64,6 +66,7 @@ impl S3 {
         }
         if upload_id.is_empty() {
             *upload_id = self.create(&upload.key, token).await?;
+            crash::point(Point::UploadCreated);
         }
         let sent = bytes.len() as u64;
         let number = etags.len() as i32 + 1;
@@ -125,6 +128,11 @@ impl S3 {
     }
 
     pub async fn publish(&self, staged: &Staged) -> Result<(), Fault> {
+        self.publish_looking(staged, LOOKS).await
+    }
+
+    /// As [`S3::publish`], looking for the object so many times before it is called lost.
+    pub async fn publish_looking(&self, staged: &Staged, looks: u32) -> Result<(), Fault> {
         let Handle::S3 { upload_id, etags, checksums, token } = &staged.handle else {
             return Err(other_store());
         };
@@ -146,42 +154,45 @@ impl S3 {
             let slow = Config::builder().timeout_config(timeouts(completing(etags.len())));
             request.clone().customize().config_override(slow).send().await.map_err(failure)
         };
-        match self.call(Verb::Complete, &staged.key, send).await? {
-            Answer::Ok(done) if done.e_tag().is_some() => Ok(()),
-            // Some answers say 200 and nothing more; and an upload is gone also when it is done.
-            Answer::Ok(_) | Answer::NoUpload | Answer::Absent | Answer::Exists => {
-                self.look(staged, token).await
-            }
-        }
-    }
-
-    /// Whether the file at the key is the staged one.
-    async fn look(&self, staged: &Staged, token: &str) -> Result<(), Fault> {
         let key = &staged.key;
-        for attempt in 0..LOOKS {
-            let Some(found) = self.head_token(key).await? else {
-                let delay =
-                    clock::backoff(Duration::from_millis(200), Duration::from_secs(2), attempt);
-                clock::sleep(delay).await;
-                continue;
-            };
-            if found.token.as_deref() == Some(token) && found.bytes == staged.bytes {
-                return Ok(());
+        for attempt in 0..looks {
+            match self.call(Verb::Complete, key, send).await? {
+                Answer::Ok(done) if done.e_tag().is_some() => return Ok(()),
+                // Some answers say 200 and nothing more; and an upload is gone also when it is done.
+                Answer::Ok(_) | Answer::NoUpload | Answer::Absent | Answer::Exists => {}
             }
-            let (bytes, whose) =
-                (found.bytes, if found.token.is_some() { "another" } else { "no" });
-            return Err(Fault::new(
-                &FOREIGN,
-                format!(
-                    "object `{key}`: {bytes} bytes with {whose} token of an upload, the staged {} bytes required",
-                    staged.bytes
-                ),
-            ));
+            match self.is_there(staged, token).await {
+                Ok(true) => return Ok(()),
+                Ok(false) => {}
+                // Some answers are no object's: another file is believed when it is seen time and again.
+                Err(fault) if fault.code == &FOREIGN && attempt + 1 < looks => {}
+                Err(fault) => return Err(fault),
+            }
+            // Sending it again brings nothing back: an upload is completed once.
+            if attempt + 1 < looks {
+                let (first, longest) = (Duration::from_millis(200), Duration::from_secs(2));
+                clock::sleep(clock::backoff(first, longest, attempt)).await;
+            }
         }
         Err(Fault::new(
             &LOST,
             format!("object `{key}`: neither the upload nor the object is there, either required"),
         ))
+    }
+
+    /// Whether the staged file is at its key; another one there is refused.
+    pub async fn is_published(&self, staged: &Staged) -> Result<bool, Fault> {
+        let Handle::S3 { token, .. } = &staged.handle else { return Err(other_store()) };
+        crate::store::key::check(&self.prefix, &staged.key)?;
+        self.is_there(staged, token).await
+    }
+
+    /// Whether the staged file stands at its key. Error: [`FOREIGN`] for another one there.
+    async fn is_there(&self, staged: &Staged, token: &str) -> Result<bool, Fault> {
+        match self.head_token(&staged.key).await? {
+            None => Ok(false),
+            Some(found) => is_mine(staged, token, &found).map(|()| true),
+        }
     }
 
     pub async fn discard(&self, key: &str, handle: &Handle) -> Result<(), Fault> {
@@ -229,6 +240,21 @@ fn with_checksum(
         Some(("sha256", sum)) => part.checksum_sha256(sum),
         _ => part,
     }
+}
+
+/// Error: [`FOREIGN`].
+fn is_mine(staged: &Staged, token: &str, found: &Found) -> Result<(), Fault> {
+    if found.token.as_deref() == Some(token) && found.bytes == staged.bytes {
+        return Ok(());
+    }
+    let (bytes, whose) = (found.bytes, if found.token.is_some() { "another" } else { "no" });
+    Err(Fault::new(
+        &FOREIGN,
+        format!(
+            "object `{}`: {bytes} bytes with {whose} token of an upload, the staged {} bytes required",
+            staged.key, staged.bytes
+        ),
+    ))
 }
 
 #[cold]

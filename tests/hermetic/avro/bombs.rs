@@ -317,3 +317,51 @@ fn skipped_records_of_many_empty_fields_are_counted() {
     let body = [vec![0, 2, 2], long(9_000_000), vec![0, 0]].concat();
     refused_by(&schema, &body, &codes::TOO_LARGE, &options);
 }
+
+/// Texts that a registry may hold, or a producer may register: compiled and planned, or refused, within memory that
+/// goes by their size.
+#[test]
+fn schema_texts_take_memory_of_their_size() {
+    use forebay::registry::{Language, compile::compile};
+    let deep = |n: usize| r#"{"type":"array","items":"#.repeat(n) + "\"int\"" + &"}".repeat(n);
+    let fixed = |i: usize| format!(r#"{{"type":"fixed","name":"F{i}","size":1}}"#);
+    let branches: Vec<String> = (0..100_000).map(fixed).collect();
+    let doc = "d".repeat(10 << 20);
+    let twice = r#"{"type":"record","name":"R","fields":[{"name":"a","type":{"type":"fixed","name":"F","size":1}},{"name":"b","type":{"type":"fixed","name":"F","size":2}}]}"#;
+    for (what, text, code) in [
+        (
+            "ten mebibytes of documentation",
+            record("\"int\"").replace(r#""fields""#, &format!(r#""doc":"{doc}","fields""#)),
+            None,
+        ),
+        ("white space", format!("{}\"int\"", " ".repeat(10 << 20)), None),
+        ("ten thousand levels", deep(10_000), Some("FB0304")),
+        ("as many levels as the parser follows", deep(60), None),
+        (
+            "a record that holds itself",
+            record("\"R\"").replace(r#""name":"A""#, r#""name":"R""#),
+            None,
+        ),
+        ("a hundred thousand branches", format!("[{}]", branches.join(",")), Some("FB0306")),
+        (
+            "one branch a hundred thousand times",
+            format!("[{}\"int\"]", "\"int\",".repeat(100_000)),
+            Some("FB0304"),
+        ),
+        // Each field has the type that stands there.
+        ("a name of two types", twice.to_owned(), None),
+        (
+            "a class to make",
+            r#"{"type":"string","java-class":"javax.script.ScriptEngineManager"}"#.to_owned(),
+            None,
+        ),
+    ] {
+        let (got, used) = measured(|| {
+            let schema = compile(1, Language::Avro, &text, &[])?;
+            forebay::decode::Plan::compile(&schema, &[], &native()).map(|_| ())
+        });
+        println!("{:>10} bytes at once for a schema of {:>9}: {what}", used.peak, text.len());
+        assert_eq!(got.as_ref().err().map(|fault| fault.code.id), code, "{what}: {got:?}");
+        assert!(used.peak < (1 << 20) + 64 * text.len(), "{what}: {} bytes", used.peak);
+    }
+}

@@ -53,7 +53,17 @@ impl Victim {
 
     /// Appends a text between good neighbours; gives whether it became a row.
     fn append(&mut self, text: &[u8], good: &str) -> bool {
-        let taken = self.decoder.append(text).is_ok();
+        let taken = match self.decoder.append(text) {
+            Ok(()) => true,
+            Err(reject) => {
+                // A code of the room, where it is, what was found and what is required.
+                let m = &reject.message;
+                assert!(reject.code.id.starts_with("FB02"), "{reject}");
+                assert!(m.contains(" at byte "), "{reject}");
+                assert!(m.contains("required") || m.contains("allowed"), "{reject}");
+                false
+            }
+        };
         self.rows.extend(taken.then_some(false));
         self.decoder.append(good.as_bytes()).unwrap();
         self.rows.push(true);

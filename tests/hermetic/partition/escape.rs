@@ -36,7 +36,7 @@ fn expected(value: Option<&str>, theirs: &str) -> String {
 }
 
 #[test]
-fn hive_escape_common_cases_agree() {
+pub(crate) fn hive_escape_common_cases_agree() {
     let corpus = corpus("partitioner/hive_escape.json");
     let cases = corpus["cases"].as_array().unwrap();
     assert_eq!(cases.len(), 42);

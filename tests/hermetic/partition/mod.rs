@@ -1,10 +1,10 @@
 //! `partition`, from outside: rows in, keys out.
 
-mod escape;
+pub(crate) mod escape;
 mod expressions;
 mod random;
 mod rows;
-mod times;
+pub(crate) mod times;
 mod vectors;
 
 use arrow::array::{ArrayRef, RecordBatch};

@@ -12,7 +12,7 @@ use forebay::config::Escape;
 use super::{batch, compile, keys, paths, run};
 
 #[test]
-fn string_times_are_read_in_the_zone_gap_later_overlap_once() {
+pub(crate) fn string_times_are_read_in_the_zone_gap_later_overlap_once() {
     let texts = StringArray::from(vec![
         "2026-03-29T02:30:00",                 // does not exist in Paris: 03:30
         "2026-10-25T02:30:00",                 // exists twice

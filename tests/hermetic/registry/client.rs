@@ -456,3 +456,56 @@ async fn registry_that_is_not_there_is_unavailable() {
     let Err(Lookup::Unavailable(fault)) = client.by_ref(SchemaRef::Id(1)).await else { panic!() };
     assert!(fault.message.contains("cannot be reached"), "{fault}");
 }
+
+/// What two registries answer for one id, each through a client of its own.
+async fn one_id_of_two_registries() -> Vec<Language> {
+    let avro = serve(|_, _| good()).await;
+    let protobuf =
+        r#"{"schemaType":"PROTOBUF","schema":"syntax=\"proto3\"; message M { int64 n = 1; }"}"#;
+    let protobuf = serve(move |_, _| answer("200 OK", "", protobuf)).await;
+    let mut found = Vec::new();
+    for server in [&avro, &protobuf] {
+        found.push(client(&server.url).by_ref(SchemaRef::Id(1)).await.unwrap().language);
+    }
+    found
+}
+
+#[test]
+pub(crate) fn one_id_is_two_schemas_in_two_registries() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let found = runtime.block_on(one_id_of_two_registries());
+    assert_eq!(found, [Language::Avro, Language::Protobuf]);
+}
+
+#[tokio::test]
+async fn schema_asked_for_anew_is_todays_and_asked_for_once_by_all() {
+    let server = serve(|_, n| {
+        let body = if n == 0 { r#"{"schema":"\"int\""}"# } else { r#"{"schema":"\"long\""}"# };
+        answer("200 OK", "", body)
+    })
+    .await;
+    let client = client(&server.url);
+    let before = client.by_ref(SchemaRef::Id(1)).await.unwrap();
+    let same = client.by_ref(SchemaRef::Id(1)).await.unwrap();
+    assert!(std::sync::Arc::ptr_eq(&before, &same));
+    assert_eq!(server.requests(), 1);
+    // Several Kafka partitions wait for it, and ask when each of them does.
+    for _ in 0..5 {
+        let anew = client.by_ref_anew(SchemaRef::Id(1)).await.unwrap();
+        assert!(!anew.is_same(&before));
+    }
+    assert_eq!(server.requests(), 2);
+    // From now on it is the schema of that id.
+    assert!(!client.by_ref(SchemaRef::Id(1)).await.unwrap().is_same(&before));
+    assert_eq!(server.requests(), 2);
+}
+
+#[tokio::test]
+async fn schema_asked_for_anew_of_a_registry_that_is_away_leaves_what_is_known() {
+    let server = serve(|_, n| if n == 0 { good() } else { answer("500 Oops", "", "{}") }).await;
+    let client = client(&server.url);
+    let before = client.by_ref(SchemaRef::Id(1)).await.unwrap();
+    let anew = client.by_ref_anew(SchemaRef::Id(1)).await;
+    assert!(matches!(anew, Err(Lookup::Unavailable(_))), "{anew:?}");
+    assert!(client.by_ref(SchemaRef::Id(1)).await.unwrap().is_same(&before));
+}

@@ -1,6 +1,6 @@
 //! The registry client, the embedded registry, and framed bytes, together.
 
-mod client;
+pub(crate) mod client;
 mod register;
 mod scripted;
 mod server;

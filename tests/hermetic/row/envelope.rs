@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{File, avro, datum, framed, framed_protobuf, protobuf, reasons, run};
 
 /// The envelope of a table, in the form the documentation of the PostgreSQL connector shows.
-const ENVELOPE: &str = r#"{"type":"record","name":"Envelope","namespace":"dbserver1.inventory.orders","fields":[
+pub(super) const ENVELOPE: &str = r#"{"type":"record","name":"Envelope","namespace":"dbserver1.inventory.orders","fields":[
     {"name":"before","default":null,"type":["null",{"type":"record","name":"Value","fields":[
         {"name":"id","type":"int"},
         {"name":"name","type":["null","string"],"default":null},
@@ -28,7 +28,7 @@ const KEY: &str = r#"{"type":"record","name":"Key","namespace":"dbserver1.invent
 
 const UNWRAP: &str = "value: { unwrap: debezium }";
 
-fn state(id: i64, name: &str) -> Value {
+pub(super) fn state(id: i64, name: &str) -> Value {
     // 2026-01-02 is day 20,455; 03:04:05.678901 of it is 11,045,678,901 µs past midnight.
     let micros = 20_455 * 86_400_000_000_i64 + 11_045_678_901;
     json!({"id": id, "name": name, "born": 20_455, "made": micros, "seen": micros / 1_000,
@@ -302,5 +302,174 @@ fn text_without_a_registry_may_have_metadata_keys_and_tombstones() {
             json!({"value": "a", "_deleted": false, "_key": "k", "_offset": 0, "_schema_id": null}),
             json!({"value": null, "_deleted": true, "_key": "k", "_offset": 1, "_schema_id": null}),
         ]
+    );
+}
+
+/// A JSON Schema as Confluent's converter writes it for an optional field: the name of the Connect schema is
+/// the title of the branch that is not null.
+fn optional(inner: Value, index: u32) -> Value {
+    json!({"oneOf": [{"type": "null"}, inner], "connect.index": index})
+}
+
+#[test]
+fn debeziums_types_are_known_by_the_titles_of_a_json_schema() {
+    let time = |name: &str, connect: &str, index: u32| {
+        json!({"type": "integer", "title": format!("io.debezium.time.{name}"), "connect.version": 1,
+            "connect.type": connect, "connect.index": index})
+    };
+    let table = json!({"type": "object", "title": "dbserver1.inventory.orders.Value", "properties": {
+        "id": {"type": "integer", "connect.type": "int32", "connect.index": 0},
+        "born": optional(time("Date", "int32", 0), 1),
+        "made": time("MicroTimestamp", "int64", 2),
+        "seen": time("Timestamp", "int64", 3),
+        "fine": time("NanoTimestamp", "int64", 4),
+        "zoned": {"type": "string", "title": "io.debezium.time.ZonedTimestamp", "connect.index": 5},
+        "noon": time("MicroTime", "int64", 6),
+        "took": time("MicroDuration", "int64", 7),
+        "doc": optional(json!({"type": "string", "title": "io.debezium.data.Json"}), 8)}});
+    let envelope = json!({"type": "object", "title": "dbserver1.inventory.orders.Envelope", "properties": {
+        "before": optional(table.clone(), 0),
+        "after": optional(table, 1),
+        "op": {"type": "string", "connect.index": 2},
+        "ts_ms": optional(json!({"type": "integer", "connect.type": "int64"}), 3)}});
+    let schema = forebay::registry::compile::compile(
+        1,
+        forebay::registry::Language::Json,
+        &envelope.to_string(),
+        &[],
+    );
+    let mut row = state(1, "a");
+    row["took"] = json!(90_000_000_000_i64);
+    row["doc"] = json!("{\"a\": 1}");
+    let value = json!({"before": null, "after": row, "op": "c", "ts_ms": 9});
+    let record =
+        SimRecord { value: Some(framed(1, value.to_string().as_bytes())), ..SimRecord::default() };
+    let (data, rejects) = run(UNWRAP, vec![(1, schema.unwrap())], vec![record]);
+    assert_eq!(reasons(&rejects), []);
+    assert_eq!(
+        data[0].columns(),
+        [
+            "id: Int32?",
+            "born: Date32?",
+            "made: Timestamp(µs)?",
+            "seen: Timestamp(ms)?",
+            "fine: Timestamp(µs)?",
+            "zoned: Utf8?",
+            "noon: Int64?",
+            "took: Int64?",
+            "doc: Utf8?",
+            "_op: Utf8?",
+            "_ts_ms: Int64?",
+            "_deleted: Boolean",
+        ]
+    );
+    // The day and the microseconds of `state`, by hand.
+    let expected = json!({"id": 1, "born": "2026-01-02T00:00:00",
+        "made": "2026-01-02T03:04:05.678901", "seen": "2026-01-02T03:04:05.678",
+        "fine": "2026-01-02T03:04:05.678901", "zoned": "2026-01-02T03:04:05+01:00",
+        "noon": 43_200_000_000_i64, "took": 90_000_000_000_i64, "doc": "{\"a\": 1}",
+        "_op": "c", "_ts_ms": 9, "_deleted": false});
+    assert_eq!(data[0].json(), [expected]);
+    // Durations are no times of day: both say their unit. JSON is JSON to Parquet's readers.
+    let schema = data[0].rows.schema();
+    let of =
+        |name: &str, key: &str| schema.field_with_name(name).unwrap().metadata().get(key).cloned();
+    let units = json!({"noon": "us", "took": "us"});
+    assert_eq!(data[0].footer["forebay.units"], units.to_string());
+    assert_eq!(of("doc", "ARROW:extension:name").as_deref(), Some("arrow.json"));
+    assert_eq!(of("zoned", "ARROW:extension:name"), None);
+}
+
+/// The envelope of a collection, in the form the documentation of the MongoDB connector shows: the state is
+/// Extended JSON in a text.
+pub(super) const COLLECTION: &str = r#"{"type":"record","name":"Envelope","namespace":"dbserver1.inventory.customers","fields":[
+    {"name":"before","type":["null",{"type":"string","connect.version":1,"connect.name":"io.debezium.data.Json"}],"default":null},
+    {"name":"after","type":["null",{"type":"string","connect.version":1,"connect.name":"io.debezium.data.Json"}],"default":null},
+    {"name":"updateDescription","type":["null",{"type":"record","name":"updatedescription","namespace":"io.debezium.connector.mongodb.changestream","fields":[
+        {"name":"removedFields","type":["null",{"type":"array","items":"string"}],"default":null},
+        {"name":"updatedFields","type":["null",{"type":"string","connect.version":1,"connect.name":"io.debezium.data.Json"}],"default":null}],
+        "connect.name":"io.debezium.connector.mongodb.changestream.updatedescription"}],"default":null},
+    {"name":"source","type":{"type":"record","name":"Source","namespace":"io.debezium.connector.mongo","fields":[{"name":"db","type":"string"}]}},
+    {"name":"op","type":["null","string"],"default":null},
+    {"name":"ts_ms","type":["null","long"],"default":null}
+    ],"connect.name":"dbserver1.inventory.customers.Envelope"}"#;
+
+#[test]
+fn documents_of_mongodb_are_json_texts_beside_what_their_updates_say() {
+    let document =
+        r#"{"_id": {"$numberLong": "1004"},"first_name": "Anne","at": {"$date": 1558965508000}}"#;
+    let changes =
+        json!({"removedFields": ["email"], "updatedFields": "{\"first_name\": \"Anne\"}"});
+    let event = |op: &str, before: Value, after: Value, changes: Value| {
+        let value = json!({"before": before, "after": after, "updateDescription": changes,
+            "source": {"db": "inventory"}, "op": op, "ts_ms": 5});
+        SimRecord { value: Some(framed(1, &datum(COLLECTION, value))), ..SimRecord::default() }
+    };
+    let null = || Value::Null;
+    let records = vec![
+        event("c", null(), json!(document), null()),
+        // Without `capture.mode: change_streams_update_full` an update has its changes alone.
+        event("u", null(), null(), changes.clone()),
+        event("d", json!(document), null(), null()),
+        event("d", null(), null(), null()),
+    ];
+    let (data, rejects) = run(UNWRAP, vec![avro(1, COLLECTION)], records);
+    assert_eq!(reasons(&rejects), []);
+    let names: Vec<String> =
+        data[0].columns().iter().map(|c| c.split(':').next().unwrap().to_owned()).collect();
+    assert_eq!(names, ["value", "updateDescription", "_op", "_ts_ms", "_deleted"]);
+    let row = |value: Value, changes: Value, op: &str| {
+        json!({"value": value, "updateDescription": changes,
+        "_op": op, "_ts_ms": 5, "_deleted": op == "d"})
+    };
+    assert_eq!(
+        data[0].json(),
+        [
+            row(json!(document), null(), "c"),
+            row(null(), changes, "u"),
+            row(json!(document), null(), "d"),
+            row(null(), null(), "d"),
+        ]
+    );
+    let schema = data[0].rows.schema();
+    assert_eq!(schema.field(0).metadata().get("ARROW:extension:name").unwrap(), "arrow.json");
+}
+
+#[test]
+fn documents_of_older_connectors_and_of_protobuf_are_taken_too() {
+    // Up to version 1 there was no `before`, and `patch` said the changes of an update.
+    let old = r#"{"type":"record","name":"Envelope","fields":[
+        {"name":"after","type":["null",{"type":"string","connect.name":"io.debezium.data.Json"}],"default":null},
+        {"name":"patch","type":["null",{"type":"string","connect.name":"io.debezium.data.Json"}],"default":null},
+        {"name":"op","type":["null","string"],"default":null}]}"#;
+    let of = |after: Value, patch: Value, op: &str| SimRecord {
+        value: Some(framed(1, &datum(old, json!({"after": after, "patch": patch, "op": op})))),
+        ..SimRecord::default()
+    };
+    let records = vec![
+        of(json!("{}"), Value::Null, "c"),
+        of(Value::Null, json!("{\"$set\":{}}"), "u"),
+        of(Value::Null, Value::Null, "d"),
+    ];
+    let (data, _) = run(UNWRAP, vec![avro(1, old)], records);
+    let row = |value: Value, patch: Value, op: &str| json!({"value": value, "patch": patch, "_op": op, "_ts_ms": null, "_deleted": op == "d"});
+    assert_eq!(
+        data[0].json(),
+        [
+            row(json!("{}"), Value::Null, "c"),
+            row(Value::Null, json!("{\"$set\":{}}"), "u"),
+            row(Value::Null, Value::Null, "d")
+        ]
+    );
+    // Confluent's Protobuf converter writes no names of fields: a text is taken for a document.
+    let text = "syntax = \"proto3\"; message Envelope { optional string before = 1; \
+        optional string after = 2; optional string op = 3; optional int64 ts_ms = 4; }";
+    // Field 2 with two bytes, field 3 with one: by hand from the specification.
+    let body = [0x12, 2, b'{', b'}', 0x1a, 1, b'c'];
+    let record = SimRecord { value: Some(framed_protobuf(1, &body)), ..SimRecord::default() };
+    let (data, _) = run(UNWRAP, vec![protobuf(1, text)], vec![record]);
+    assert_eq!(
+        data[0].json(),
+        [json!({"value": "{}", "_op": "c", "_ts_ms": null, "_deleted": false})]
     );
 }

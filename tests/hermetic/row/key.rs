@@ -217,3 +217,96 @@ fn unknown_schema_of_keys_is_asked_for_together_with_the_values_and_pauses_by_th
     assert_eq!(counters.rejects, HashMap::from([("FB0911", 99)]));
     assert_eq!(task.waits_for(), Some(SchemaRef::Id(99)));
 }
+
+#[test]
+fn field_of_the_value_named_like_the_key_has_one_name_before_and_after_the_first_key() {
+    let row = r#"{"type":"record","name":"Row","fields":[{"name":"_key","type":"long"}]}"#;
+    let value = |n: i64| Some(framed(1, &datum(row, json!({"_key": n}))));
+    let record = |n, key| SimRecord { key, value: value(n), ..SimRecord::default() };
+    let records = vec![record(1, None), record(2, Some(key(2, "a", 7))), record(3, None)];
+    for format in ["auto", "avro"] {
+        let more = format!("key: {{ format: {format} }}");
+        let (data, rejects) = run(&more, vec![avro(1, row), avro(2, KEY)], records.clone());
+        assert_eq!(reasons(&rejects), []);
+        let mut rows: Vec<Value> = data.iter().flat_map(|f| f.json()).collect();
+        rows.sort_by_key(|row| row["_key_2"].as_i64());
+        assert_eq!(
+            rows,
+            [
+                json!({"_key_2": 1}),
+                json!({"_key_2": 2, "_key": {"tenant": "a", "id": 7}}),
+                json!({"_key_2": 3, "_key": null}),
+            ]
+        );
+    }
+    // Without a column for keys nothing is in its way.
+    let (data, _) = run("", vec![avro(1, row)], vec![record(1, None)]);
+    assert_eq!(data[0].json(), [json!({"_key": 1})]);
+}
+
+#[test]
+fn unknown_fields_of_keys_are_counted_for_rows_alone() {
+    let key_text = "syntax = \"proto3\"; message K { uint32 id = 1; }";
+    let row_text = "syntax = \"proto3\"; message R { uint32 n = 1; }";
+    let pipeline = super::parse("key: { format: auto }").pipeline;
+    let mut task = task(&pipeline, "rows", 1);
+    let now = Now { wall_ms: 0, mono_ms: 0 };
+    settle(&mut task, assigned(None), now);
+    // Fields 2 and 3 are not in K, field 9 is not in R.
+    let key = framed_protobuf(2, &[0x08, 1, 0x10, 2, 0x18, 3]);
+    let good = framed_protobuf(1, &[0x08, 1, 0x48, 1]);
+    let cut = framed_protobuf(1, &[0x08]);
+    let all = [(Some(&key[..]), &good[..]), (Some(&key[..]), &cut[..]), (None, &good[..])];
+    settle(&mut task, records("rows", all), now);
+    for (id, text) in [(1, row_text), (2, key_text)] {
+        let known = Event::Schema(SchemaRef::Id(id), Ok(Arc::new(protobuf(id, text).1)));
+        settle(&mut task, known, now);
+    }
+    settle(&mut task, Event::Finish, now);
+    let counters = task.take_counters();
+    // Two in the key of the first row, one in the value of each row; the refused record counts for nothing.
+    assert_eq!((counters.unknown_fields, counters.rejects.len()), (2 + 1 + 1, 1));
+}
+
+#[test]
+fn fields_of_keys_have_no_ids_where_those_of_values_have_their_numbers() {
+    let key_text = "syntax = \"proto3\"; message K { uint32 id = 1; }";
+    let row_text = "syntax = \"proto3\"; message R { uint32 n = 1; uint32 m = 5; }";
+    let record = SimRecord {
+        key: Some(framed_protobuf(2, &[0x08, 7])),
+        value: Some(framed_protobuf(1, &[0x08, 1, 0x28, 2])),
+        ..SimRecord::default()
+    };
+    let more = "key: { format: auto }\nvalue: { field_ids: source }";
+    let (data, _) = run(more, vec![protobuf(1, row_text), protobuf(2, key_text)], vec![record]);
+    let schema = data[0].rows.schema();
+    let id = |field: &arrow::datatypes::Field| field.metadata().get("PARQUET:field_id").cloned();
+    let ids: Vec<_> = schema.fields().iter().map(|f| (f.name().as_str(), id(f))).collect();
+    assert_eq!(ids, [("n", Some("1".to_owned())), ("m", Some("5".to_owned())), ("_key", None)]);
+    let arrow::datatypes::DataType::Struct(key) = schema.field(2).data_type() else { panic!() };
+    assert_eq!(key.iter().map(|f| id(f)).collect::<Vec<_>>(), [None]);
+}
+
+/// `partition_by` fits the columns that one schema of keys gives and not those of another: that one is to
+/// blame, not the schema of the values, which all records share.
+#[test]
+fn key_whose_columns_do_not_fit_partition_by_is_blamed_alone() {
+    let pipeline = super::parse("key: { format: auto }\npartition_by: ['day(_key.id)']").pipeline;
+    let mut task = task(&pipeline, "rows", 1);
+    let at = |mono_ms| Now { wall_ms: 0, mono_ms };
+    settle(&mut task, assigned(None), at(0));
+    let bare = r#"{"type":"record","name":"Key","fields":[{"name":"id","type":"boolean"}]}"#;
+    let wrong = framed(3, &datum(bare, json!({"id": true})));
+    let value = framed(1, &datum(ROW, json!({"n": 1})));
+    settle(
+        &mut task,
+        records("rows", std::iter::repeat_n((Some(&wrong[..]), &value[..]), 150)),
+        at(0),
+    );
+    for (id, text) in [(1, ROW), (3, bare)] {
+        let known = Event::Schema(SchemaRef::Id(id), Ok(Arc::new(avro(id, text).1)));
+        settle(&mut task, known, at(1));
+    }
+    assert_eq!(task.take_counters().rejects, HashMap::from([("FB0915", 99)]));
+    assert_eq!(task.waits_for(), Some(SchemaRef::Id(3)), "the key's schema, not the value's");
+}

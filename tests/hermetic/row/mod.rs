@@ -3,9 +3,11 @@
 
 mod dialect;
 mod envelope;
+mod json_key;
 mod key;
 mod metadata;
 mod mixed;
+mod poison;
 mod process;
 mod tombstones;
 mod trouble;
@@ -32,6 +34,7 @@ struct File {
     /// Path below the sink's root, without the file's name.
     folder: String,
     rows: RecordBatch,
+    footer: HashMap<String, String>,
 }
 
 impl File {
@@ -205,10 +208,13 @@ fn run_in(
         }
         let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).unwrap();
         let schema = reader.schema().clone();
+        let pairs = reader.metadata().file_metadata().key_value_metadata().cloned();
+        let pairs = pairs.into_iter().flatten().filter_map(|pair| Some((pair.key, pair.value?)));
+        let footer = pairs.collect();
         let batches: Vec<_> = reader.build().unwrap().map(Result::unwrap).collect();
         let rows = concat_batches(&schema, &batches).unwrap();
         let (folder, _) = key.rsplit_once('/').unwrap();
-        let file = File { folder: folder.to_owned(), rows };
+        let file = File { folder: folder.to_owned(), rows, footer };
         if folder.contains("_rejects") { rejects.push(file) } else { data.push(file) }
     }
     (data, rejects)

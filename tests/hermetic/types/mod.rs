@@ -5,6 +5,7 @@
 //! ([`readers`]): it was tried with those programs, or stands in their documentation.
 
 mod avro;
+mod debezium;
 mod json;
 mod protobuf;
 mod readers;
@@ -14,7 +15,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::{DataType, Field, TimeUnit};
+use arrow::datatypes::{DataType, Field, SchemaRef, TimeUnit};
 use forebay::config::{Compression, Connect, Dialect, Limits, Reader, Value};
 use forebay::decode::{Options, Plan};
 use forebay::error::Fault;
@@ -89,7 +90,7 @@ fn cells(table: &Table, text: &str, set: fn(&mut Options)) -> Cells {
         return ["no column", "", "", "", ""].map(str::to_owned);
     }
     let named = fields.len() > 1;
-    let columns = parquet_columns(&plan, &options);
+    let columns = parquet_columns(plan.schema.clone(), &options);
     let mut cells: [Vec<String>; 5] = Default::default();
     for field in fields {
         let name = if named { format!("{}: ", field.name()) } else { String::new() };
@@ -127,19 +128,19 @@ fn confluent_cell(table: &Table, row: &Row) -> String {
     lines.join("<br>")
 }
 
-/// The columns of a Parquet file of this plan, as its footer has them.
-fn parquet_columns(plan: &Plan, options: &Options) -> Vec<TypePtr> {
+/// The columns of a Parquet file of these columns, as its footer has them.
+fn parquet_columns(schema: SchemaRef, options: &Options) -> Vec<TypePtr> {
     let encoding =
         Encoding { compression: Compression::None, level: None, readers: options.readers.clone() };
-    let mut file = ParquetFile::new(plan.schema.clone(), &encoding).unwrap();
-    file.write(&RecordBatch::new_empty(plan.schema.clone())).unwrap();
+    let mut file = ParquetFile::new(schema.clone(), &encoding).unwrap();
+    file.write(&RecordBatch::new_empty(schema)).unwrap();
     let provenance = Provenance {
         pipeline: "types".into(),
         topic_partition: TopicPartition::new("types", 0),
         first: 0,
         last: 0,
         schema_ids: BTreeSet::new(),
-        record_name: plan.record_name.clone(),
+        record_name: "types".into(),
         role: "data",
         partition_values: Vec::new(),
         commit: String::new(),
@@ -273,7 +274,7 @@ fn page() -> String {
         }
         let _ = write!(out, "\n{}\n", table.notes.trim());
     }
-    out + DIALECT
+    out + &debezium::section() + DIALECT
 }
 
 /// `docs/types.md` is the tables; `FOREBAY_BLESS='docs/*'` writes it anew.

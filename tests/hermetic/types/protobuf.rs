@@ -127,7 +127,7 @@ static ROWS: &[Row] = &[
 
 const NOTES: &str = "
 Editions have the rows of what their features say: presence as `optional` or without, groups for delimited encoding. The numbers
-of fields stand in the footer under `forebay.field_numbers`, the unit of a duration or a time of day kept as a whole number in the Arrow
-field's metadata (`forebay.unit`), and a proto2 default under `forebay.default`: it is not filled in. Any other message, well-known or not, is
+of fields stand in the footer under `forebay.field_numbers`, the unit of a duration or a time of day kept as a whole number under
+`forebay.units`. A proto2 default is not filled in; with `readers: [native]` the Arrow field's metadata hold it (`forebay.default`). Any other message, well-known or not, is
 the struct that it declares.
 ";

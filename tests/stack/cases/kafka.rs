@@ -176,6 +176,7 @@ impl Member {
                     self.stopped.push((tp.partition, fault.code.id));
                 }
                 Event::Lost(list) => self.lost.extend(list),
+                Event::TopicIds(..) => {}
                 Event::Fatal(fault) => panic!("{fault}"),
             }
         }

@@ -7,9 +7,11 @@ use crate::rig::{self, Absent, Stack};
 mod compose;
 mod flights;
 mod kafka;
+mod kills;
 mod memory;
 mod outage;
 mod poison;
+mod requests;
 mod restarts;
 mod secure;
 mod servers;
@@ -21,7 +23,6 @@ mod webhooks;
 pub fn all() -> Vec<Trial> {
     vec![
         case("memory_million_records_2000_keys_stays_under_limit", memory::million),
-        case("restarts_ten_kills_lose_nothing", restarts::kills),
         case("flights_avro_every_row_once_in_its_folder", flights::avro),
         case("flights_protobuf_every_row_once_in_its_folder", flights::protobuf),
         case("webhooks_avro_every_field_equal", webhooks::avro),
@@ -36,9 +37,11 @@ pub fn all() -> Vec<Trial> {
         case("tutorial_field_and_time_keys_exact", tutorial::field_and_time),
         case("compose_configuration_and_seed_run", compose::runs),
         case("servers_foreign_clients_round_trip", servers::round_trip),
+        case("requests_per_commit_and_file_are_as_documented", requests::per_commit_and_file),
         case("secure_tls_and_login_read_everything", secure::tls_and_login),
     ]
     .into_iter()
+    .chain(kills::all())
     .chain(kafka::all())
     .chain(store::all())
     .chain([Trial::test("compose_file_is_valid", compose::file)])

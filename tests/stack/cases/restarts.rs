@@ -1,11 +1,9 @@
-//! Stops of both kinds, while records keep coming.
+//! A clean stop while records keep coming. Deaths: `kills`.
 
 use std::time::Duration;
 
-use ::forebay::clock::Seeded;
 use serde_json::Value;
 
-use super::seed;
 use crate::rig::Stack;
 use crate::{forebay, python};
 
@@ -29,38 +27,6 @@ pub fn sigterm(stack: &Stack) {
     complete(&read);
     assert_eq!(read["rows"], 90_000, "a clean stop repeated rows");
     assert_eq!(read["unfinished"], 0, "a clean stop left uploads behind");
-}
-
-/// kill -9, ten times at random moments: nothing is lost, and nothing stands twice.
-pub fn kills(stack: &Stack) {
-    let name = "kills";
-    let folder = stack.folder(name);
-    let mut some = Seeded::new(seed(name));
-    stack.topic(name, 4);
-    let config = numbers_config(&folder, name, "1s");
-    let writer =
-        python::start(stack, "numbers_write.py", &[name, "numbers", "0", "400000", "4", "8000"]);
-    let args = ["run", "-c", config.to_str().unwrap()];
-    for round in 0..10 {
-        let mut run = forebay::start(stack, &folder, &format!("run-{round}"), &args);
-        if round % 5 != 0 {
-            run.says("starts at offset");
-        }
-        std::thread::sleep(Duration::from_millis(some.below(3_000)));
-        assert!(run.running(), "round {round}: it ended by itself:\n{}", run.said());
-        run.signal(libc::SIGKILL);
-        run.wait(Duration::from_secs(10));
-    }
-    writer.finish().unwrap();
-    let last = forebay::drain(stack, &folder, "last", &config);
-    let read = numbers_read(stack, name, 400_000);
-    let repeated = read["rows"].as_u64().unwrap() - read["distinct"].as_u64().unwrap();
-    println!(
-        "{name}: {repeated} of 400000 rows repeated after 10 kills; last run {}; {read}",
-        last.cost()
-    );
-    complete(&read);
-    assert_eq!(repeated, 0, "{read}");
 }
 
 /// Static membership: a restarted process takes its partitions back without waiting for the session of

@@ -52,6 +52,14 @@ impl Stack {
     }
 }
 
+impl Stack {
+    /// Where the S3 server keeps what it has; versitygw keeps each object as a file, below a folder for its bucket.
+    #[allow(dead_code)] // a bench writes there
+    pub fn s3_folder(&self) -> PathBuf {
+        self.work.join("data/s3")
+    }
+}
+
 /// Why there is no stack.
 #[derive(Clone)]
 pub enum Absent {
