@@ -39,6 +39,8 @@ fn provenance() -> Provenance {
         last: ROWS as i64,
         schema_ids: BTreeSet::from([1]),
         record_name: "rig.orders.Order".into(),
+        target: None,
+        changes: std::collections::BTreeMap::new(),
         role: "data",
         partition_values: Vec::new(),
     }

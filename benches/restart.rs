@@ -203,6 +203,7 @@ listen: {listen}
             last: record.from,
             values: vec![("country".into(), Some("C1".into()))],
             columns: 1,
+            target: None,
             schema_ids: vec![1],
         };
         let key = format!("{}/country=C1/{}+{:020}.parquet", self.name, self.name, record.from);

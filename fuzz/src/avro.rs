@@ -70,7 +70,7 @@ fn case(field_type: &str) -> Case {
     // Another text, else it is the same plan.
     let same = json.replacen('{', r#"{"doc":"the same","#, 1);
     let same = compile::compile(2, Language::Avro, &same, &[]).unwrap();
-    let onto = |options| Plan::compile_onto(&registered, &same, &options).unwrap();
+    let onto = |options| Plan::compile_onto(&registered, &[], &same, &options).unwrap();
     Case {
         schema: Schema::parse_str(&json).unwrap(),
         plans: options().into_iter().map(plan).collect(),

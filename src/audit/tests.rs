@@ -41,6 +41,7 @@ fn file(key: &str, first: i64, last: i64, rows: u64) -> File {
         last,
         values: Vec::new(),
         columns: 0,
+        target: None,
         schema_ids: Vec::new(),
     };
     let staged = Handle::Local { name: format!("owner/{key}"), inode: 0, mtime_ns: 0 };

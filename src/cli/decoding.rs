@@ -13,18 +13,20 @@ use std::sync::Arc;
 use arrow::array::{AsArray, RecordBatch as Rows};
 use arrow::datatypes::Int64Type;
 
+use crate::cli::ARGUMENTS;
 use crate::clock::System;
-use crate::config::{IndexForm, Pipeline, UnusableSchema};
+use crate::config::{EvolutionMode, IndexForm, OnIncompatible, Pipeline, UnusableSchema};
 use crate::decode::{Decoder, Plan};
 use crate::error::Fault;
 use crate::partition::{Key, Partitioner};
 use crate::pipeline;
-use crate::pipeline::intake::{Drained, Intake, Taken};
+use crate::pipeline::intake::{Drained, Intake, Need, Taken};
 use crate::pipeline::row::{self, RowPlan, ValuePlan};
 use crate::pipeline::task::Settings;
 use crate::position::{Offset, TopicPartition};
 use crate::record::{Record, RecordBatch};
-use crate::registry::{Found, Language, Lookup, Schema, message};
+use crate::registry::client::Client;
+use crate::registry::{Language, Lookup, Schema, message};
 use crate::wire::{self, Frame, Reading, SchemaRef, Side, VALUE_HEADER};
 
 /// Records after which rows are worth showing.
@@ -83,8 +85,8 @@ pub struct Decoded {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Pushed {
     Taken,
-    /// Not taken: tell [`Decoding::learn`] what the registry says of this schema, and push it again.
-    Needs(SchemaRef),
+    /// Not taken: [`Decoding::supply`] it, and push it again.
+    Needs(Need),
 }
 
 /// What is known of a record before rows are finished.
@@ -122,11 +124,11 @@ impl Decoding {
             let options = row::Options::of(pipeline);
             let plan = match &target {
                 None => Plan::compile(schema, indexes, &options.decode),
-                Some(target) => Plan::compile_onto(schema, target, &options.decode),
+                Some(target) => Plan::compile_onto(schema, indexes, target, &options.decode),
             };
             let plan = plan.map_err(|f| vec![f])?;
             given_plan = Some(plan.clone());
-            let value = ValuePlan { plan, schema: Some(schema.clone()) };
+            let value = ValuePlan { plan, schema: Some(schema.clone()), target: target.clone() };
             let key = options.key_plan().map_err(|f| vec![f])?;
             let plan = RowPlan::new(Some(value), key, &options).map_err(|f| vec![f])?;
             // Keys that name a schema are known once one is read.
@@ -137,6 +139,13 @@ impl Decoding {
         settings.unknown_id_grace_ms = 0;
         settings.breaker = false;
         settings.unusable_schema = UnusableSchema::Reject;
+        if given.is_some() || target.is_some() {
+            settings.evolution.mode = EvolutionMode::Rotate;
+        }
+        // Nor goes anything into files of its own.
+        if target.is_some() || settings.evolution.on_incompatible == OnIncompatible::Pause {
+            settings.evolution.on_incompatible = OnIncompatible::Reject;
+        }
         settings.target = target;
         // Frames are written here, but for those whose own indexes count.
         if given.as_ref().is_some_and(|given| !given.framed || given.indexes.is_some()) {
@@ -196,7 +205,7 @@ impl Decoding {
         match self.intake(from).take(record, now) {
             Taken::Row | Taken::Rejected => self.pushed.push(Pushes::Taken(record.offset)),
             Taken::Skipped => self.pushed.push(Pushes::Skipped),
-            Taken::Wait(schema) => return Pushed::Needs(schema),
+            Taken::Wait(need) => return Pushed::Needs(need),
         }
         Pushed::Taken
     }
@@ -206,26 +215,41 @@ impl Decoding {
         self.pushed.push(Pushes::Refused { code: code.to_owned(), message });
     }
 
-    /// The given schema, if it is the one that is needed.
-    pub fn given(&self, reference: SchemaRef) -> Option<Arc<Schema>> {
-        let given = self.given.as_ref()?;
-        (reference == SchemaRef::Guid(GIVEN)).then(|| given.schema.clone())
-    }
-
-    /// What the registry says of a schema. Error: it cannot be asked now.
-    pub fn learn(
+    /// Gets what a record needs: the given schema, or what the registry says. Error: it cannot be asked now, or
+    /// there is none.
+    pub async fn supply(
         &mut self,
         from: &TopicPartition,
-        reference: SchemaRef,
-        found: Found,
+        need: Need,
+        client: Option<&Client>,
     ) -> Result<(), Fault> {
-        if let Err(Lookup::Unavailable(fault)) = found {
-            return Err(fault);
+        let none = || Fault::new(&ARGUMENTS, "registry: none given");
+        match need {
+            Need::Schema(reference) => {
+                let given = self.given.as_ref().map(|given| given.schema.clone());
+                let found = match (given, client) {
+                    (Some(given), _) if reference == SchemaRef::Guid(GIVEN) => Ok(given),
+                    (_, Some(client)) => client.by_ref(reference).await,
+                    (_, None) => return Err(none()),
+                };
+                if let Err(Lookup::Unavailable(fault)) = found {
+                    return Err(fault);
+                }
+                let now = self.clock.now();
+                let intake = self.intake(from);
+                intake.ask(reference, now);
+                intake.learn(reference, found, now);
+            }
+            Need::Subject(subject) => {
+                let Some(client) = client else { return Err(none()) };
+                let want = self.settings.evolution.want();
+                let found = client.history(&subject, want).await.map_err(Lookup::into_fault)?;
+                let now = self.clock.now();
+                let intake = self.intake(from);
+                intake.ask_subject(&subject);
+                intake.learn_subject(&subject, Ok(found), now);
+            }
         }
-        let now = self.clock.now();
-        let intake = self.intake(from);
-        intake.ask(reference, now);
-        intake.learn(reference, found, now);
         Ok(())
     }
 

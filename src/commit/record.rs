@@ -88,6 +88,10 @@ pub struct About {
     pub values: Vec<(String, Option<String>)>,
     /// Fingerprint of the file's columns.
     pub columns: u32,
+    /// Id of the schema whose columns the rows have, where that is not their writers' own; 0 for those of no
+    /// one schema.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<u32>,
     /// Ids of the writer schemas, rising.
     pub schema_ids: Vec<u32>,
 }

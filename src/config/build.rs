@@ -24,7 +24,6 @@ pub(super) fn config(v: &mut Values<'_>) -> Config {
     let (metadata, raw_key) = metadata(v);
     let (value, key) = (value(v), key(v, raw_key));
     registry_needed(v, value.format, key.format);
-    v.choice("evolution.mode", &[("rotate", ())]);
     Config {
         memory_limit,
         listen: v.checked("listen", host_port),
@@ -43,12 +42,36 @@ pub(super) fn config(v: &mut Values<'_>) -> Config {
                 bytes: v.size("rotate.bytes").unwrap_or(1),
             },
             commit: commit(v),
+            evolution: evolution(v),
             rejects: rejects(v, &sink, &name),
             sink,
             readers: readers(v),
             limits: limits(v, memory_limit),
             name,
         },
+    }
+}
+
+fn evolution(v: &mut Values<'_>) -> Evolution {
+    const MODES: [(&str, EvolutionMode); 4] = [
+        ("rotate", EvolutionMode::Rotate),
+        ("latest", EvolutionMode::Latest),
+        ("superset", EvolutionMode::Superset),
+        ("fixed", EvolutionMode::Fixed),
+    ];
+    const INCOMPATIBLE: [(&str, OnIncompatible); 3] = [
+        ("rotate", OnIncompatible::Rotate),
+        ("reject", OnIncompatible::Reject),
+        ("pause", OnIncompatible::Pause),
+    ];
+    Evolution {
+        mode: v.choice("evolution.mode", &MODES).unwrap_or(EvolutionMode::Rotate),
+        on_incompatible: v
+            .choice("evolution.on_incompatible", &INCOMPATIBLE)
+            .unwrap_or(OnIncompatible::Rotate),
+        refresh: v.duration("evolution.refresh").unwrap_or_default(),
+        version: v.count("evolution.version").and_then(|n| u32::try_from(n).ok()),
+        schema: v.text_of_file("evolution.schema"),
     }
 }
 

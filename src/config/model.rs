@@ -1,8 +1,12 @@
 //! The configuration as the other rooms read it: plain data, defaults filled in, units resolved.
 
+mod evolution;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
+
+pub use evolution::{Evolution, EvolutionMode, OnIncompatible};
 
 /// A value that is never shown: not in logs, not in errors, not in `{:?}`.
 #[derive(Clone, PartialEq, Eq, Default)]
@@ -61,6 +65,7 @@ pub struct Pipeline {
     pub sink: Sink,
     pub rotate: Rotate,
     pub commit: Commit,
+    pub evolution: Evolution,
     pub rejects: Rejects,
     /// Which programs must be able to open the files.
     pub readers: Vec<Reader>,

@@ -392,8 +392,21 @@ pub static OPTIONS: &[Opt] = &[
     row("commit.record_version", Count(1, 1), Is("1"),
         "Version of the commit records that are written. All versions up to the release's own are read.",
         "A release writes the version of the release before it, so that going back stays possible; raise it when no older one will come back.", ""),
-    row("evolution.mode", Choice(&["rotate"]), Is("rotate"),
-        "Rows of a new schema go to a new file; each file has its writer schema's columns.", "", "`schema.compatibility`"),
+    row("evolution.mode", Choice(&["rotate", "latest", "superset", "fixed"]), Is("rotate"),
+        "Whose columns the rows of a value have: `rotate` those of the schema that wrote it, versions side by side in files of their own; `latest` those of the newest version of its subject; `superset` those of all its versions together, which only widen; `fixed` those of `evolution.version` or `evolution.schema`.",
+        "The subject follows `registry.subject_name_strategy`. Rows of different messages or records never share columns.",
+        "`schema.compatibility`"),
+    row("evolution.on_incompatible", Choice(&["rotate", "reject", "pause"]), Is("rotate"),
+        "Records whose rows cannot have those columns: their own columns in files of their own, a reject, or a Kafka partition that waits for another version.",
+        "", ""),
+    row("evolution.refresh", Duration(1_000, 86_400_000), Is("1m"),
+        "How often `latest` and `superset` look for new versions. The first record of an id that is not known yet asks at once.",
+        "", ""),
+    row("evolution.version", Count(1, 2_147_483_647), Absent,
+        "`fixed`: the version of each value's subject.", "", ""),
+    row("evolution.schema", Text, Absent,
+        "`fixed`: a file with the schema, `.proto`, `.avsc` or `.json`; a path relative to this file's folder.",
+        "Without imports or references, but for the well-known ones. At most 1 MiB.", ""),
     row("rejects.url", Text, Derived("`<sink.url>/_rejects/<pipeline>`"),
         "Where reject files go; the topic stands below it. Must be below `sink.url`, in a folder that starts with `_`.",
         "Rejects are part of the same commit as the rows, so they need the same store; and no topic's folder may hold them.",
@@ -449,11 +462,8 @@ pub static NOT_YET: &[(&str, &str)] = &[
 ];
 
 /// Words that the design knows for an option and this version does not.
-pub static NOT_YET_WORDS: &[(&str, &[&str])] = &[
-    ("sink.format", &["avro", "json"]),
-    ("evolution.mode", &["project", "widen", "merge"]),
-    ("sink.compression", &["brotli", "lzo"]),
-];
+pub static NOT_YET_WORDS: &[(&str, &[&str])] =
+    &[("sink.format", &["avro", "json"]), ("sink.compression", &["brotli", "lzo"])];
 
 /// The row of a path.
 pub fn find(path: &str) -> Option<&'static Opt> {

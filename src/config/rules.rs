@@ -60,6 +60,50 @@ static RULES: &[Rule] = &[
         },
     },
     Rule {
+        path: "evolution.mode",
+        beside: &["evolution.version", "evolution.schema"],
+        why: "`fixed` has one schema, the others find theirs",
+        found: |config, _| {
+            let evolution = &config.pipeline.evolution;
+            let given = [evolution.version.is_some(), evolution.schema.is_some()];
+            let given = given.iter().filter(|given| **given).count();
+            match (evolution.mode, given) {
+                (EvolutionMode::Fixed, 1) => None,
+                (EvolutionMode::Fixed, n) => Some(format!(
+                    "`fixed` found with {n} of `evolution.version` and `evolution.schema`, one of them required"
+                )),
+                (_, 0) => None,
+                _ => Some(
+                    "`evolution.version` or `evolution.schema` found, `fixed` required beside them"
+                        .to_owned(),
+                ),
+            }
+        },
+    },
+    Rule {
+        path: "evolution.mode",
+        beside: &["value.format"],
+        why: "versions stand in the registry",
+        found: |config, _| {
+            let (value, mode) = (&config.pipeline.value, config.pipeline.evolution.mode);
+            (mode != EvolutionMode::Rotate && !value.format.is_framed()).then(|| {
+                "another mode than `rotate` found, `value.format: auto`, `protobuf`, `avro` or `json_schema` required beside it".to_owned()
+            })
+        },
+    },
+    Rule {
+        path: "evolution.schema",
+        beside: &[],
+        why: "the name says the language",
+        found: |config, _| {
+            let place = &config.pipeline.evolution.schema.as_ref()?.place;
+            let known = [".proto)", ".avsc)", ".json)"].iter().any(|end| place.ends_with(end));
+            (!known).then(|| {
+                "a file of another name found, `.proto`, `.avsc` or `.json` required".to_owned()
+            })
+        },
+    },
+    Rule {
         path: "dialect",
         beside: &["value.unsigned", "value.presence", "value.unions", "value.timestamps"],
         why: "each dialect has settings of its own",

@@ -405,7 +405,6 @@ fn what_the_design_knows_and_this_version_does_not_is_refused_by_name() {
         ("rotate: { idle: 5m }", "rotate.idle"),
         ("sink: { url: 's3://lake', format: avro }", "`avro` is not in this version"),
         ("sink: { url: 's3://lake', format: json }", "`json` is not in this version"),
-        ("evolution: { mode: widen }", "`widen` is not in this version"),
     ] {
         one(lines, "FB0409", &[part]);
     }

@@ -52,6 +52,22 @@ pub static TOO_WIDE: Code = Code {
     help: "Nested types are written out in full, so a schema that names a large type in many places grows. Split the topic, or make the part `bytes`.",
 };
 
+pub static INCOMPATIBLE: Code = Code {
+    id: "FB0210",
+    kind: Kind::Reject,
+    title: "schema that cannot be read as its target",
+    help: "`evolution.mode` gives the rows of every version one set of columns, and this version has a field that they cannot hold. `evolution.on_incompatible` decides: its own files (`rotate`), a reject, or a pause. `forebay plan` shows the versions side by side.",
+};
+
 /// The codes of every format.
-pub static CODES: &[&Code] =
-    &[&MALFORMED, &UTF8, &DEPTH, &TOO_LARGE, &RANGE, &BATCH_FULL, &NO_COLUMNS, &TOO_WIDE];
+pub static CODES: &[&Code] = &[
+    &MALFORMED,
+    &UTF8,
+    &DEPTH,
+    &TOO_LARGE,
+    &RANGE,
+    &BATCH_FULL,
+    &NO_COLUMNS,
+    &TOO_WIDE,
+    &INCOMPATIBLE,
+];

@@ -11,6 +11,7 @@ pub mod codes;
 pub mod columns;
 pub mod envelope;
 pub mod json;
+pub mod onto;
 pub mod protobuf;
 pub mod readers;
 pub mod text;
@@ -26,6 +27,7 @@ use crate::registry::{JsonSchema, Parsed, Schema};
 use columns::{Columns, Meter, Shape};
 
 pub use codes::CODES;
+pub use onto::Onto;
 
 /// What the configuration says about columns.
 #[derive(Debug, Clone)]
@@ -45,6 +47,8 @@ pub struct Plan {
     pub record_name: String,
     /// What was chosen for the sake of the readers, one line each: `created_at: ns → µs for spark`.
     pub notes: Vec<String>,
+    /// What the columns are of, where they are not the writer's own.
+    pub onto: Option<Onto>,
     shape: Arc<Shape>,
     limits: config::Limits,
     program: Program,
@@ -79,14 +83,38 @@ impl Plan {
         indexes: &[u32],
         options: &Options,
     ) -> Result<Arc<Plan>, Fault> {
-        let plan = match &schema.parsed {
+        Self::of(schema, indexes, options).map(Arc::new)
+    }
+
+    /// As [`Plan::compile`], not shared yet.
+    pub fn of(schema: &Schema, indexes: &[u32], options: &Options) -> Result<Plan, Fault> {
+        Ok(match &schema.parsed {
             Parsed::Protobuf(file) => {
                 Self::new(protobuf::compile(file, indexes, options)?, options, Program::Protobuf)
             }
             Parsed::Avro(avro) => Self::new(avro::compile(avro, options)?, options, Program::Avro),
             Parsed::Json(json) => Self::new(json::compile(json, options)?, options, Program::Json),
+        })
+    }
+
+    /// As [`Plan::of`], for the Protobuf message, Avro record or JSON Schema of this name; none if the schema
+    /// has another.
+    pub fn of_message(
+        schema: &Schema,
+        record_name: &str,
+        options: &Options,
+    ) -> Option<Result<Plan, Fault>> {
+        let plan = match &schema.parsed {
+            Parsed::Protobuf(file) => {
+                let compiled = protobuf::compile_named(file, record_name, options)?;
+                compiled.map(|compiled| Self::new(compiled, options, Program::Protobuf))
+            }
+            Parsed::Avro(_) | Parsed::Json(_) => Self::of(schema, &[], options),
         };
-        Ok(Arc::new(plan))
+        match plan {
+            Ok(plan) if plan.record_name != record_name => None,
+            plan => Some(plan),
+        }
     }
 
     /// True if the one column is the value itself: a schema that is no message or record.
@@ -112,32 +140,10 @@ impl Plan {
     /// Column of `value.unknown_fields: keep`.
     fn unknown_column(&self) -> Option<usize> {
         match &self.program {
+            // In the columns of a merge it is one of many, and stays among them.
+            _ if self.onto.as_ref().is_some_and(|onto| onto.widened.is_some()) => None,
             Program::Protobuf(program) => program.unknown_column(&self.schema),
             Program::Avro(_) | Program::Json(_) | Program::Text(_) => None,
-        }
-    }
-
-    /// Compiles the plan that reads records of `writer` as rows of `target`: its columns are those of
-    /// [`Plan::compile`] for the target. Avro's schema resolution decides what becomes what.
-    ///
-    /// Errors: those of [`Plan::compile`]; [`avro::codes::RESOLUTION`], also where not both are Avro.
-    pub fn compile_onto(
-        writer: &Schema,
-        target: &Schema,
-        options: &Options,
-    ) -> Result<Arc<Plan>, Fault> {
-        match (&writer.parsed, &target.parsed) {
-            (Parsed::Avro(from), Parsed::Avro(to)) => {
-                let compiled = avro::compile_onto(from, to, options)?;
-                Ok(Arc::new(Self::new(compiled, options, Program::Avro)))
-            }
-            _ => Err(Fault::new(
-                &avro::codes::RESOLUTION,
-                format!(
-                    "schema id `{}` read as schema id `{}`: two Avro schemas required",
-                    writer.id, target.id
-                ),
-            )),
         }
     }
 
@@ -193,6 +199,7 @@ impl Plan {
             schema,
             record_name: compiled.record_name,
             notes,
+            onto: None,
             shape: compiled.shape,
             limits: options.limits,
             program: wrap(Box::new(compiled.program)),

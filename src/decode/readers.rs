@@ -12,10 +12,7 @@ use arrow::datatypes::{DataType, Fields};
 use super::Options;
 use crate::config::{Dialect, Reader};
 
-/// Metadata key of a field that holds a time or a duration as a bare integer: `s`, `ms`, `us` or `ns`.
-pub const UNIT: &str = "forebay.unit";
-/// Metadata key of a field's number in its Protobuf message.
-pub const FIELD_NUMBER: &str = "forebay.field_number";
+pub use crate::evolve::{FIELD_NUMBER, UNIT};
 /// Metadata key of the default that the schema declares and that is not filled in.
 pub const DEFAULT: &str = "forebay.default";
 

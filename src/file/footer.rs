@@ -14,8 +14,7 @@ use super::{FOOTER, Provenance};
 use crate::error::Fault;
 use crate::position::TopicPartition;
 
-/// Field metadata of Arrow columns under which `decode` leaves a Protobuf field's number, as text.
-pub const FIELD_NUMBER: &str = "forebay.field_number";
+pub use crate::evolve::FIELD_NUMBER;
 
 /// The same of the unit of a whole number.
 pub const UNIT: &str = "forebay.unit";
@@ -33,6 +32,12 @@ pub const LAST: &str = "forebay.last_offset";
 pub const ROWS: &str = "forebay.rows";
 /// Ids of the writer schemas: decimal, rising, comma-separated.
 pub const SCHEMA_IDS: &str = "forebay.schema_ids";
+/// Id of the schema whose columns the rows have, decimal; 0 for those of no one schema. Only where it is not
+/// the writers' own.
+pub const TARGET: &str = "forebay.target_schema_id";
+/// JSON: an object from writer schema id to what became of its columns: `added`, `dropped`, `promoted`,
+/// `renamed`, lists of paths. Only writers with changes.
+pub const CHANGES: &str = "forebay.changes";
 pub const RECORD_NAME: &str = "forebay.record_name";
 /// `data` or `reject`
 pub const ROLE: &str = "forebay.role";
@@ -64,6 +69,10 @@ pub(super) fn pairs(from: &Provenance, rows: u64, schema: &Schema) -> Vec<KeyVal
     ];
     if !from.commit.is_empty() {
         pairs.push(pair(COMMIT, from.commit.clone()));
+    }
+    pairs.extend(from.target.map(|id| pair(TARGET, id.to_string())));
+    if !from.changes.is_empty() {
+        pairs.push(pair(CHANGES, serde_json::json!(from.changes).to_string()));
     }
     let mut numbers: BTreeMap<String, u32> = BTreeMap::new();
     collect(schema.fields(), "", FIELD_NUMBER, &mut numbers);
@@ -147,6 +156,15 @@ impl Provenance {
             last,
             schema_ids: ids(text(SCHEMA_IDS)?)?,
             record_name: text(RECORD_NAME)?.to_owned(),
+            target: match text(TARGET) {
+                Ok(id) => Some(number(TARGET, id)?),
+                Err(_) => None,
+            },
+            changes: match text(CHANGES) {
+                Ok(changes) => serde_json::from_str(changes)
+                    .map_err(|_| wrong(CHANGES, changes, "changes by schema id"))?,
+                Err(_) => BTreeMap::new(),
+            },
             role: match text(ROLE)? {
                 "data" => "data",
                 "reject" => "reject",

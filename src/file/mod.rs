@@ -15,10 +15,11 @@ pub mod name;
 pub mod rotation;
 pub mod reject;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::{Compression, Reader};
 use crate::error::{Code, Kind};
+use crate::evolve::Changes;
 use crate::position::{Offset, TopicPartition};
 
 pub use learn::Learned;
@@ -74,6 +75,11 @@ pub struct Provenance {
     /// Ids of the writer schemas.
     pub schema_ids: BTreeSet<u32>,
     pub record_name: String,
+    /// Id of the schema whose columns the rows have, where that is not their writers' own; 0 for those of no
+    /// one schema.
+    pub target: Option<u32>,
+    /// What became of the columns of a writer's schema, by its id; those of which something did.
+    pub changes: BTreeMap<u32, Changes>,
     /// `data` or `reject`
     pub role: &'static str,
     /// Partition values, unescaped.

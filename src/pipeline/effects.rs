@@ -109,6 +109,26 @@ impl Effects {
         });
     }
 
+    pub fn ask_subject(
+        &self,
+        partition: TopicPartition,
+        subject: Arc<str>,
+        want: registry::Want,
+        after_ms: u64,
+    ) {
+        let (registry, answer) = (self.registry.clone(), self.answer.clone());
+        self.runtime.spawn(async move {
+            if after_ms > 0 {
+                clock::sleep(Duration::from_millis(after_ms)).await;
+            }
+            let found = match registry {
+                Some(registry) => registry.history(&subject, want).await,
+                None => return, // nobody asks where records name no schema
+            };
+            answer(partition, Event::Subject(subject, found));
+        });
+    }
+
     pub fn store(&mut self, partition: &TopicPartition, output: Output) {
         let (file, key, step, last) = match output {
             Output::Part { file, key, bytes } => (file, key, Step::Part(bytes), false),

@@ -7,6 +7,7 @@
 mod messages;
 mod origin;
 mod schemas;
+mod targets;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -33,6 +34,7 @@ pub use messages::takes;
 use messages::{Messages, Stop, message, of_key, of_value, refused};
 use origin::{Embedded, Origin};
 use schemas::{Entry, REMEMBERED};
+use targets::Targets;
 
 pub static NO_SCHEMA: Code = Code {
     id: "FB0911",
@@ -71,8 +73,25 @@ pub enum Taken {
     /// A tombstone, left out.
     Skipped,
     Rejected,
-    /// It waits for this schema: try again when [`Intake::learn`] said something.
-    Wait(SchemaRef),
+    /// It waits for this: try again when [`Intake::learn`] or [`Intake::learn_subject`] said something.
+    Wait(Need),
+}
+
+/// What a record may wait for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Need {
+    Schema(SchemaRef),
+    /// The versions of this subject.
+    Subject(Arc<str>),
+}
+
+impl std::fmt::Display for Need {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Need::Schema(schema) => schema.fmt(f),
+            Need::Subject(subject) => write!(f, "subject {subject}"),
+        }
+    }
 }
 
 /// Rows of one writer schema and message, and where each goes.
@@ -123,6 +142,7 @@ pub struct Intake {
     schemas: HashMap<SchemaRef, Entry>,
     values: Messages,
     keys: Messages,
+    targets: Targets,
     /// [`row::Options::is_plain`]: a value's plan has the number of its slot. Else what follows applies.
     plain: bool,
     value_plans: Vec<ValuePlan>,
@@ -175,6 +195,7 @@ impl Intake {
             schemas: HashMap::new(),
             values: Messages::default(),
             keys: Messages::default(),
+            targets: Targets::default(),
             value_plans: Vec::new(),
             key_plans: Vec::new(),
             by_pair: HashMap::new(),
@@ -243,11 +264,12 @@ impl Intake {
                         if let Some(Entry::Ready(unusable)) = self.schemas.get(&schema) {
                             self.breaker.blame(schema, unusable.clone());
                         }
-                        Taken::Wait(schema)
+                        Taken::Wait(Need::Schema(schema))
                     }
                 }
             }
-            Err(Stop::Wait(schema)) => Taken::Wait(schema),
+            Err(Stop::Wait(schema)) => Taken::Wait(Need::Schema(schema)),
+            Err(Stop::Subject(subject)) => Taken::Wait(Need::Subject(subject)),
         }
     }
 
@@ -383,7 +405,7 @@ impl Intake {
         let made = match self.values.by_message.get(&key) {
             Some(made) => made.clone(),
             None => {
-                let made = self.make_value(&schema, &key.1);
+                let made = self.make_value(&schema, &key.1)?;
                 self.values.remember(&key, &made);
                 made
             }
@@ -436,15 +458,28 @@ impl Intake {
         Ok((Some(plan), Some(body)))
     }
 
-    fn make_value(&mut self, schema: &Arc<Schema>, indexes: &[u32]) -> Result<usize, Box<Reject>> {
-        let options = &self.settings.row.decode;
-        takes(options.value.format, schema, "value.format")?;
-        let plan = match &self.settings.target {
-            None => Plan::compile(schema, indexes, options),
-            Some(target) => Plan::compile_onto(schema, target, options),
-        };
-        let plan = plan.map_err(|f| refused(&f))?;
-        self.add_value(ValuePlan { plan, schema: Some(schema.clone()) })
+    /// The inner reject is that of every record of the message. Error: [`Stop::Subject`].
+    fn make_value(
+        &mut self,
+        schema: &Arc<Schema>,
+        indexes: &[u32],
+    ) -> Result<Result<usize, Box<Reject>>, Stop> {
+        if let Err(reject) = takes(self.settings.row.decode.value.format, schema, "value.format") {
+            return Ok(Err(reject));
+        }
+        Ok(match self.evolved(schema, indexes)? {
+            Ok((plan, target)) => {
+                self.add_value(ValuePlan { plan, schema: Some(schema.clone()), target })
+            }
+            Err(fault) => Err(refused(&fault)),
+        })
+    }
+
+    /// Plans are made anew from the next record on; rows that are there keep theirs.
+    fn forget_plans(&mut self) {
+        self.values.forget_all();
+        self.by_pair.clear();
+        self.last_pair = None;
     }
 
     fn add_value(&mut self, value: ValuePlan) -> Result<usize, Box<Reject>> {
@@ -523,8 +558,13 @@ impl Intake {
         for Ready { slot, rows, offsets, schema_id, record_name, keys } in rows {
             let slot = &mut self.slots[slot];
             let rows = without(rows, slot.bound.dropped());
+            let onto = slot.rows.plan().onto();
             if slot.group == usize::MAX {
-                slot.group = lanes.group(&rows.schema(), &record_name);
+                let target = onto.map(|onto| onto.target);
+                slot.group = lanes.group(&rows.schema(), &record_name, target);
+                if let Some(onto) = onto {
+                    lanes.note(slot.group, schema_id, &onto.changes);
+                }
             }
             let places = keys.keys.iter().map(|key| Place {
                 folder: key.path.clone(),
@@ -578,7 +618,7 @@ impl Intake {
 
     fn flush_rejects(&mut self, rejects: Vec<RecordBatch>, lanes: &mut Lanes) {
         for rows in rejects {
-            let group = lanes.group(&rows.schema(), "");
+            let group = lanes.group(&rows.schema(), "", None);
             let offsets = int64s(&rows, "offset");
             let schema_ids = int64s(&rows, "schema_id").into_iter().map(|id| id as u32).collect();
             let of_row = vec![0; offsets.len()];

@@ -10,7 +10,7 @@
 //! memory of many batches. With thousands of thin lanes this costs eight bytes a row, not an array
 //! per column and lane.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -21,7 +21,7 @@ use bytes::Bytes;
 use crate::commit::machine::FileId;
 use crate::commit::record::{About, Role};
 use crate::error::{Code, Fault, Kind};
-use crate::evolve;
+use crate::evolve::{self, Changes};
 use crate::file::learn::Learned;
 use crate::file::name::{self, Origin};
 use crate::file::{Encoding, FileStats, ParquetFile, Provenance, rotation};
@@ -98,6 +98,9 @@ const GROUPS_KEPT: usize = 1_024;
 struct Group {
     columns: SchemaRef,
     record_name: String,
+    target: Option<u32>,
+    /// By id of the writer's schema: what its rows became.
+    changes: BTreeMap<u32, Changes>,
     /// Encodings that suited the last file.
     learned: Option<Learned>,
 }
@@ -210,18 +213,33 @@ impl Lanes {
 
     /// The group of rows with these columns, made if it is new. Groups are few: one per distinct set
     /// of columns that a run has met.
-    pub fn group(&mut self, columns: &SchemaRef, record_name: &str) -> usize {
+    ///
+    /// `target`: the schema that the columns are of, if it is not the writer's (0: no one schema).
+    pub fn group(&mut self, columns: &SchemaRef, record_name: &str, target: Option<u32>) -> usize {
         let known = self.groups.iter().position(|g| {
-            g.record_name == record_name && evolve::same_columns(&g.columns, columns)
+            g.record_name == record_name
+                && g.target == target
+                && evolve::same_columns(&g.columns, columns)
         });
         known.unwrap_or_else(|| {
             self.groups.push(Group {
                 columns: columns.clone(),
                 record_name: record_name.to_string(),
+                target,
+                changes: BTreeMap::new(),
                 learned: None,
             });
             self.groups.len() - 1
         })
+    }
+
+    /// Footers of this group's files say what became of the rows of this schema.
+    pub fn note(&mut self, group: usize, schema_id: u32, changes: &Changes) {
+        if let Some(group) = self.groups.get_mut(group)
+            && !changes.is_empty()
+        {
+            group.changes.insert(schema_id, changes.clone());
+        }
     }
 
     /// Forgets all groups if they are very many (columns may come with the records) and no lane holds one.
@@ -427,6 +445,8 @@ impl Lanes {
                 last: first,
                 schema_ids: BTreeSet::new(),
                 record_name: group.record_name.clone(),
+                target: group.target,
+                changes: BTreeMap::new(),
                 role: place.role,
                 partition_values: place.values.clone(),
             },
@@ -451,7 +471,10 @@ impl Lanes {
         self.file_memory = self.file_memory.saturating_sub(open.parquet.memory());
         let group = &mut self.groups[self.lanes[lane].group];
         group.learned = group.learned.take().or_else(|| open.parquet.learned().cloned());
-        let Open { id: file, key, parquet, provenance, columns, mut crc } = open;
+        let Open { id: file, key, parquet, mut provenance, columns, mut crc } = open;
+        let ids = provenance.schema_ids.iter();
+        let changes = ids.filter_map(|id| Some((*id, group.changes.get(id)?.clone())));
+        provenance.changes = changes.collect();
         let (tail, stats) = parquet.finish(&provenance)?;
         crc.update(&tail);
         let role = provenance.role;
@@ -463,6 +486,7 @@ impl Lanes {
             last: provenance.last,
             values: provenance.partition_values,
             columns,
+            target: provenance.target,
             schema_ids: provenance.schema_ids.into_iter().collect(),
         });
         out.push(Output::End { file, key, tail, stats, role, about });

@@ -34,7 +34,7 @@ use crate::partition::Partitioner;
 use crate::pipeline::effects::Shared;
 use crate::pipeline::lanes::Files;
 use crate::pipeline::row::{RowPlan, ValuePlan};
-use crate::pipeline::task::Settings;
+use crate::pipeline::task::{Evolution, Settings};
 use crate::pipeline::threads::{Budget, Control, Ended, Run};
 use crate::pipeline::watch::Watch;
 use crate::registry;
@@ -88,6 +88,7 @@ pub fn run(
         false => None,
     };
     fixed_columns(pipeline, &partitioner)?;
+    let target = target(&pipeline.evolution).map_err(|f| vec![f])?;
     let store = runtime.block_on(Store::open(&pipeline.sink)).map_err(|f| vec![f])?;
     let probe = runtime.block_on(store.probe());
     if !probe.faults.is_empty() {
@@ -110,7 +111,8 @@ pub fn run(
     runtime.block_on(state::admit(&store, &own)).map_err(|f| vec![f])?;
     runtime.block_on(state::sweep_disk(&store));
     let part_bytes = store.part_bytes().max(PART_BYTES);
-    let settings = settings(pipeline, partitioner, part_bytes, cluster);
+    let mut settings = settings(pipeline, partitioner, part_bytes, cluster);
+    settings.target = target;
     let _server =
         serve(config, &watch, &store, registry.as_deref(), runtime).map_err(|f| vec![f])?;
     Ok(threads::run(Run {
@@ -178,10 +180,22 @@ pub fn fixed_columns(
     let key = options.key_plan().map_err(|f| vec![f])?;
     let fixed = decode::Plan::fixed(&options.decode).map_err(|f| vec![f])?;
     let Some(plan) = fixed else { return Ok(None) };
-    let value = ValuePlan { plan, schema: None };
+    let value = ValuePlan { plan, schema: None, target: None };
     let plan = RowPlan::new(Some(value), key, &options).map_err(|f| vec![f])?;
     partitioner.bind(&plan.schema, options.key.comes_later())?;
     Ok(Some(plan))
+}
+
+/// The schema of `evolution.schema`. Errors: those of its language, at its place.
+pub fn target(evolution: &config::Evolution) -> Result<Option<Arc<registry::Schema>>, Fault> {
+    let Some(schema) = &evolution.schema else { return Ok(None) };
+    let language = match &schema.place {
+        place if place.ends_with(".proto)") => registry::Language::Protobuf,
+        place if place.ends_with(".avsc)") => registry::Language::Avro,
+        _ => registry::Language::Json,
+    };
+    let compiled = registry::compile::compile(0, language, &schema.text, &[]);
+    compiled.map(|schema| Some(Arc::new(schema))).map_err(|f| f.at(schema.place.clone()))
 }
 
 /// What the tasks of a pipeline share. `cluster`: id of the Kafka cluster, where it has one.
@@ -197,6 +211,7 @@ pub fn settings(
         wire: pipeline.wire.clone(),
         value_indexes: None,
         target: None,
+        evolution: Evolution::of(pipeline),
         partitioner,
         files: Arc::new(Files {
             pipeline: pipeline.name.clone(),

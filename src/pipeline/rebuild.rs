@@ -14,7 +14,7 @@ use crate::commit::machine::FileId;
 use crate::commit::record::{About, Identity};
 use crate::config;
 use crate::error::Fault;
-use crate::pipeline::intake::{Intake, Taken};
+use crate::pipeline::intake::{Intake, Need, Taken};
 use crate::pipeline::lanes::{Lanes, Output};
 use crate::pipeline::task::Settings;
 use crate::position::{Offset, OffsetRange, TopicPartition};
@@ -136,8 +136,19 @@ impl Work<'_> {
     fn take(&mut self, batch: RecordBatch) -> Result<(), Fault> {
         let range = self.range;
         for record in batch.iter().filter(|r| (range.start..range.end).contains(&r.offset)) {
-            while let Taken::Wait(schema) = self.intake.take(&record, self.clock.now()) {
-                self.ask(schema)?;
+            let mut asked = None;
+            while let Taken::Wait(need) = self.intake.take(&record, self.clock.now()) {
+                match &need {
+                    Need::Schema(schema) => self.ask(*schema)?,
+                    Need::Subject(subject) if asked.as_ref() != Some(&need) => {
+                        self.ask_subject(subject)?;
+                    }
+                    // `evolution.on_incompatible: pause`
+                    Need::Subject(subject) => {
+                        return Err(refused(&format!("another version of subject `{subject}`")));
+                    }
+                }
+                asked = Some(need);
             }
             if let Some(ms) = record.timestamp {
                 let (min, max) = self.done.times_ms.unwrap_or((ms, ms));
@@ -169,6 +180,17 @@ impl Work<'_> {
             }
             self.runtime.block_on(clock::sleep(Duration::from_millis(after_ms)));
         }
+    }
+
+    fn ask_subject(&mut self, subject: &Arc<str>) -> Result<(), Fault> {
+        let registry = self.rebuild.registry.clone();
+        let registry = registry.ok_or_else(|| refused("a registry"))?;
+        let want = self.rebuild.settings.evolution.want();
+        let found = self.runtime.block_on(registry.history(subject, want));
+        let found = found.map_err(Lookup::into_fault)?;
+        self.intake.ask_subject(subject);
+        self.intake.learn_subject(subject, Ok(found), self.clock.now());
+        Ok(())
     }
 
     /// Carries parts of files to the store, one after the other.

@@ -19,7 +19,7 @@ use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, Tim
 use crate::config::{self, FieldIds, Metadata, Tombstones, Unwrap};
 use crate::decode::envelope::{DELETED, Envelope, OP, TS_MS};
 use crate::decode::readers::Readers;
-use crate::decode::{self, Plan};
+use crate::decode::{self, Onto, Plan};
 use crate::error::Fault;
 use crate::registry;
 
@@ -88,6 +88,8 @@ impl Options {
 pub struct ValuePlan {
     pub plan: Arc<Plan>,
     pub schema: Option<Arc<registry::Schema>>,
+    /// The schema that the plan's columns are of, if that is another one.
+    pub target: Option<Arc<registry::Schema>>,
 }
 
 impl ValuePlan {
@@ -113,6 +115,11 @@ pub struct RowPlan {
 }
 
 impl RowPlan {
+    /// Whose columns the value has, where they are not its writer's.
+    pub fn onto(&self) -> Option<&Onto> {
+        self.value.as_ref()?.plan.onto.as_ref()
+    }
+
     /// `value`: none for tombstones before the first value.
     ///
     /// Error: [`decode::envelope::ENVELOPE`], a value that cannot be unwrapped.
@@ -123,7 +130,8 @@ impl RowPlan {
     ) -> Result<Arc<Self>, Fault> {
         let envelope = match &value {
             Some(v) if options.unwraps() => {
-                Some(Envelope::new(&v.plan, v.schema.as_deref(), &options.decode)?)
+                let columns_of = v.target.as_deref().or(v.schema.as_deref());
+                Some(Envelope::new(&v.plan, columns_of, &options.decode)?)
             }
             _ => None,
         };
@@ -237,7 +245,7 @@ mod tests {
     fn value(text: &str, options: &Options) -> ValuePlan {
         let schema = Arc::new(compile(1, Language::Protobuf, text, &[]).unwrap());
         let plan = Plan::compile(&schema, &[0], &options.decode).unwrap();
-        ValuePlan { plan, schema: Some(schema) }
+        ValuePlan { plan, schema: Some(schema), target: None }
     }
 
     const ROW: &str = "syntax = \"proto3\"; message R { int64 _offset = 1; }";

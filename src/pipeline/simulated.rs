@@ -25,7 +25,7 @@ use crate::pipeline::lanes::Output;
 use crate::pipeline::task::{Action, Assignment, Event, Settings, Task, TopicAt};
 use crate::position::{Offset, TopicPartition};
 use crate::record::{RecordBatch, TimestampType};
-use crate::registry::{Lookup, Schema};
+use crate::registry::{History, Lookup, Numbered, Schema, Want};
 use crate::store::{Chance, Memory, Staged, Store, Upload};
 use crate::wire::SchemaRef;
 
@@ -55,6 +55,8 @@ pub struct World {
     /// Offsets rise; gaps are allowed.
     pub log: BTreeMap<TopicPartition, Vec<SimRecord>>,
     pub schemas: HashMap<SchemaRef, Arc<Schema>>,
+    /// Versions of each subject, with the time in ms at which each is registered.
+    pub subjects: BTreeMap<String, Vec<(u64, Numbered)>>,
     /// Injects its own faults.
     pub store: Store,
     /// What the store keeps things in, for somebody downstream who moves files away.
@@ -105,6 +107,7 @@ enum Due {
     Publish(u64, Ticket, Vec<Staged>, bool),
     Commit(u64, Ticket, Offset, String),
     Ask(u64, SchemaRef),
+    AskSubject(u64, Arc<str>, Want),
     Sweep(Claimed),
     Tick(u64),
 }
@@ -124,6 +127,7 @@ impl Due {
             | Due::Publish(number, ..)
             | Due::Commit(number, ..)
             | Due::Ask(number, _)
+            | Due::AskSubject(number, ..)
             | Due::Tick(number) => Some(*number),
         }
     }
@@ -363,6 +367,7 @@ impl Simulation {
             }
             Due::Commit(number, ticket, offset, text) => self.commit(number, ticket, offset, text),
             Due::Ask(number, schema) => self.answer(number, schema),
+            Due::AskSubject(number, subject, want) => self.answer_subject(number, subject, want),
             Due::Sweep(claimed) => block_on(effects::sweep(&self.world.store, &[claimed])),
             Due::Tick(number) => {
                 if self.owners.contains_key(&number) {
@@ -529,6 +534,27 @@ impl Simulation {
         self.later(0, 100, Due::ToTask(number, Event::Schema(schema, found)));
     }
 
+    fn answer_subject(&mut self, number: u64, subject: Arc<str>, want: Want) {
+        let away = |what: &str| Fault::new(&AWAY, format!("subject `{subject}`: {what}"));
+        let found = if self.chance(self.trouble.registry) {
+            Err(Lookup::Unavailable(away("away")))
+        } else {
+            let all = self.world.subjects.get(subject.as_ref());
+            let there = all.into_iter().flatten().filter(|(at, _)| *at <= self.now_ms);
+            let mut versions: Vec<Numbered> = there.map(|(_, version)| version.clone()).collect();
+            match want {
+                Want::All => {}
+                Want::Latest => drop(versions.drain(..versions.len().saturating_sub(1))),
+                Want::Version(number) => versions.retain(|v| v.version == number),
+            }
+            match versions.is_empty() {
+                true => Err(Lookup::Unknown(away("not in the registry"))),
+                false => Ok(Arc::new(History { versions })),
+            }
+        };
+        self.later(0, 100, Due::ToTask(number, Event::Subject(subject, found)));
+    }
+
     fn step(&mut self, number: u64, event: Event) {
         let wall_ms = WALL_MS + self.now_ms as i64 + self.wall_shift_ms;
         let now = Now { wall_ms, mono_ms: self.now_ms };
@@ -550,6 +576,9 @@ impl Simulation {
         match action {
             Action::Ask { schema, after_ms, .. } => {
                 self.later(after_ms, 50, Due::Ask(number, schema))
+            }
+            Action::AskSubject { subject, want, after_ms } => {
+                self.later(after_ms, 50, Due::AskSubject(number, subject, want));
             }
             // Steps of one file keep their order: they are due at rising sequence numbers.
             Action::Store(output) => self.later(5, 1, Due::Upload(number, output)),

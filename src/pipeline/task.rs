@@ -21,12 +21,12 @@ use crate::commit::record::{About, Identity, Record as CommitRecord, Topic};
 use crate::config;
 use crate::error::{Fault, Kind};
 use crate::partition::Partitioner;
-use crate::pipeline::intake::{Intake, Taken};
+use crate::pipeline::intake::{Intake, Need, Taken};
 use crate::pipeline::lanes::{Files, Lanes, Output};
 use crate::pipeline::row;
 use crate::position::{Offset, OffsetRange, TopicPartition};
 use crate::record::{Record, RecordBatch};
-use crate::registry::{Found, Schema};
+use crate::registry::{Found, History, Lookup, Schema, Want};
 use crate::store::{LOST, Staged};
 use crate::wire::SchemaRef;
 
@@ -52,8 +52,9 @@ pub struct Settings {
     pub wire: config::Wire,
     /// How values write message indexes, whatever `wire` says of their topic; keys do as it says.
     pub value_indexes: Option<config::IndexForm>,
-    /// Rows have the columns of this schema, whatever wrote them (Avro); none: those of their writer's.
+    /// Rows have the columns of this schema, whatever wrote them; none: as `evolution` says.
     pub target: Option<Arc<Schema>>,
+    pub evolution: Evolution,
     pub partitioner: Partitioner,
     pub files: Arc<Files>,
     pub commit: config::Commit,
@@ -64,6 +65,38 @@ pub struct Settings {
     /// False: suspicious rejects never pause a Kafka partition.
     pub breaker: bool,
     pub unusable_schema: config::UnusableSchema,
+}
+
+/// How rows find their columns.
+#[derive(Debug, Clone, Copy)]
+pub struct Evolution {
+    pub mode: config::EvolutionMode,
+    pub on_incompatible: config::OnIncompatible,
+    pub refresh_ms: u64,
+    pub version: Option<u32>,
+    pub strategy: config::SubjectNameStrategy,
+}
+
+impl Evolution {
+    pub fn of(pipeline: &config::Pipeline) -> Self {
+        let evolution = &pipeline.evolution;
+        Self {
+            mode: evolution.mode,
+            on_incompatible: evolution.on_incompatible,
+            refresh_ms: evolution.refresh.as_millis() as u64,
+            version: evolution.version,
+            strategy: pipeline.registry.subject_name_strategy,
+        }
+    }
+
+    /// Which versions of a subject matter.
+    pub fn want(&self) -> Want {
+        match (self.mode, self.version) {
+            (config::EvolutionMode::Superset, _) => Want::All,
+            (config::EvolutionMode::Fixed, Some(version)) => Want::Version(version),
+            _ => Want::Latest,
+        }
+    }
 }
 
 /// What happened.
@@ -79,6 +112,8 @@ pub enum Event {
     /// Records, in order; without records, only the position moved.
     Records(RecordBatch),
     Schema(SchemaRef, Found),
+    /// Versions of a subject, as [`Action::AskSubject`] wanted.
+    Subject(Arc<str>, Result<Arc<History>, Lookup>),
     Staged(FileId, Result<Staged, Fault>),
     /// A record of the chain as it was read, or that there is none.
     Record {
@@ -127,6 +162,8 @@ pub enum Action {
     /// Ask the registry after this pause; answer with [`Event::Schema`]. `anew`: a schema that is remembered
     /// does not do.
     Ask { schema: SchemaRef, after_ms: u64, anew: bool },
+    /// The same of a subject; answer with [`Event::Subject`].
+    AskSubject { subject: Arc<str>, want: Want, after_ms: u64 },
     /// Hand bytes to the store; the last ones of a file are answered with [`Event::Staged`], and so is
     /// a failure.
     Store(Output),
@@ -199,8 +236,8 @@ pub struct Task {
     machine: Option<Machine>,
     intake: Intake,
     lanes: Lanes,
-    /// The schema that the front of the backlog waits for.
-    waiting: Option<SchemaRef>,
+    /// What the front of the backlog waits for.
+    waiting: Option<Need>,
     backlog: VecDeque<RecordBatch>,
     /// Next record of the backlog's first batch.
     cursor: usize,
@@ -295,9 +332,9 @@ impl Task {
         self.machine.as_ref().map(|machine| machine.identity().clone())
     }
 
-    /// The schema that this Kafka partition waits for, if it waits.
-    pub fn waits_for(&self) -> Option<SchemaRef> {
-        self.waiting
+    /// What this Kafka partition waits for, if it waits.
+    pub fn waits_for(&self) -> Option<&Need> {
+        self.waiting.as_ref()
     }
 
     /// Records taken since the last seal.
@@ -335,6 +372,10 @@ impl Task {
             }
             Event::Schema(schema, found) => {
                 self.schema(schema, found, now, out);
+                Ok(())
+            }
+            Event::Subject(subject, found) => {
+                self.subject(subject, found, now, out);
                 Ok(())
             }
             Event::Staged(file, result) => self.staged(file, result, out),
@@ -383,8 +424,26 @@ impl Task {
         if let Some(after_ms) = self.intake.learn(schema, found, now) {
             out.push(Action::Ask { schema, after_ms, anew: self.intake.is_paused(schema) });
         }
-        if self.waiting.is_some_and(|s| self.intake.resolved(s)) {
+        if matches!(self.waiting, Some(Need::Schema(s)) if self.intake.resolved(s)) {
             self.waiting = None;
+        }
+    }
+
+    fn subject(
+        &mut self,
+        subject: Arc<str>,
+        found: Result<Arc<History>, Lookup>,
+        now: Now,
+        out: &mut Vec<Action>,
+    ) {
+        let again = self.intake.learn_subject(&subject, found, now);
+        if let Some(Need::Subject(waits)) = &self.waiting
+            && self.intake.has_subject(waits)
+        {
+            self.waiting = None;
+        }
+        if let Some((want, after_ms)) = again {
+            out.push(Action::AskSubject { subject, want, after_ms });
         }
     }
 
@@ -422,8 +481,12 @@ impl Task {
             }
             if record.offset >= self.position {
                 match self.intake.take(&record, now) {
-                    Taken::Wait(schema) => {
-                        self.wait_for(schema, &batch, now, out);
+                    Taken::Wait(need) => {
+                        self.waiting = Some(need.clone());
+                        match need {
+                            Need::Schema(schema) => self.wait_for(schema, &batch, now, out),
+                            Need::Subject(subject) => self.ask_subject(subject, out),
+                        }
                         break;
                     }
                     Taken::Skipped => self.counters.tombstones += 1,
@@ -479,7 +542,6 @@ impl Task {
         now: Now,
         out: &mut Vec<Action>,
     ) {
-        self.waiting = Some(schema);
         if !self.intake.ask(schema, now) {
             return; // asked for already, and so was all that was here then
         }
@@ -490,6 +552,12 @@ impl Task {
             if self.intake.ask(schema, now) {
                 out.push(Action::Ask { schema, after_ms: 0, anew: false });
             }
+        }
+    }
+
+    fn ask_subject(&mut self, subject: Arc<str>, out: &mut Vec<Action>) {
+        if let Some((want, after_ms)) = self.intake.ask_subject(&subject) {
+            out.push(Action::AskSubject { subject, want, after_ms });
         }
     }
 
@@ -520,7 +588,10 @@ impl Task {
         }
     }
 
-    fn tick(&mut self, _now: Now, out: &mut Vec<Action>) -> Result<(), Fault> {
+    fn tick(&mut self, now: Now, out: &mut Vec<Action>) -> Result<(), Fault> {
+        for (subject, want) in self.intake.stale_subjects(now) {
+            out.push(Action::AskSubject { subject, want, after_ms: 0 });
+        }
         // Quiet traffic: rows go on to the lanes, and their raw bytes are given back.
         if self.phase == Phase::Running && self.backlog.is_empty() {
             self.flush(None, out)

@@ -181,6 +181,9 @@ impl Worker {
             Action::Ask { schema, after_ms, anew } => {
                 self.effects.ask(partition, schema, after_ms, anew);
             }
+            Action::AskSubject { subject, want, after_ms } => {
+                self.effects.ask_subject(partition, subject, want, after_ms);
+            }
             Action::Store(output) => self.effects.store(tp, output),
             Action::Discard { files, staged } => self.effects.discard(tp, files, staged),
             Action::GetRecord { ticket, seq, key } => {

@@ -157,5 +157,36 @@ impl Lookup {
     }
 }
 
+/// Which versions of a subject.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Want {
+    Latest,
+    Version(u32),
+    /// All that are not deleted.
+    All,
+}
+
+/// Versions of a subject, oldest first.
+#[derive(Debug, Clone, Default)]
+pub struct History {
+    pub versions: Vec<Numbered>,
+}
+
+/// A schema under its version number in a subject.
+#[derive(Debug, Clone)]
+pub struct Numbered {
+    pub version: u32,
+    pub schema: Arc<Schema>,
+}
+
+impl History {
+    /// True if both hold the same versions with the same ids.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let ids =
+            |h: &Self| h.versions.iter().map(|v| (v.version, v.schema.id)).collect::<Vec<_>>();
+        ids(self) == ids(other)
+    }
+}
+
 /// What a lookup gives.
 pub type Found = Result<Arc<Schema>, Lookup>;

@@ -769,6 +769,7 @@ fn about(first: i64, offsets: u8) -> About {
         last: i64::from(7 - offsets.leading_zeros()),
         values: Vec::new(),
         columns: 0,
+        target: None,
         schema_ids: Vec::new(),
     }
 }

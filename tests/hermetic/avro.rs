@@ -47,7 +47,7 @@ fn plan(json: &str, options: &Options) -> Arc<Plan> {
 
 /// Records of `writer` as rows of `target`.
 fn onto(writer: &str, target: &str, options: &Options) -> Result<Arc<Plan>, Fault> {
-    Plan::compile_onto(&registered(writer), &registered(target), options)
+    Plan::compile_onto(&registered(writer), &[], &registered(target), options)
 }
 
 fn unhex(text: &str) -> Vec<u8> {

@@ -183,7 +183,7 @@ fn wrong_arguments_are_refused_by_name() {
     for (args, says) in [
         (vec!["--in", "-"], "schema: none given"),
         (proto.to_vec(), "input: none given"),
-        ([&proto[..], &["--in", "-", "--target", "new.proto"]].concat(), "--target new.proto"),
+        ([&proto[..], &["--in", "-", "--target", "new.txt"]].concat(), "--target new.txt"),
         (vec!["--proto", "order.proto", "--in", "-"], "`shop.Order`, `shop.Other`"),
         (vec!["--proto", "order.proto", "--message", "X", "--in", "-"], "`X`"),
         (vec!["--proto", "none.proto", "--in", "-"], "none.proto"),

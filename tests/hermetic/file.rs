@@ -36,6 +36,8 @@ fn provenance() -> Provenance {
         last: 10_099,
         schema_ids: BTreeSet::from([7, 42]),
         record_name: "rig.orders.Order".into(),
+        target: None,
+        changes: std::collections::BTreeMap::new(),
         role: "data",
         partition_values: vec![("country".into(), Some("FR".into())), ("day".into(), None)],
     }

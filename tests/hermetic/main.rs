@@ -15,6 +15,7 @@ mod check;
 mod cli;
 mod connect;
 mod decode;
+mod evolution;
 mod disk;
 mod file;
 mod flaws;

@@ -39,6 +39,7 @@ fn live(commit: &str, times: &[i64], trouble: Trouble, seed: u64) -> (Memory, Re
     let world = World {
         log: BTreeMap::from([(TopicPartition::new("rows", 0), log.collect())]),
         schemas: std::collections::HashMap::new(),
+        subjects: BTreeMap::new(),
         store: Store::memory(memory.clone()),
         memory: Some(memory.clone()),
     };

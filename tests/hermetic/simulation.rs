@@ -120,6 +120,7 @@ fn make_with_keys(seed: u64, records: u64, keys: u64, chance: Chance) -> Made {
         world: World {
             log,
             schemas,
+            subjects: std::collections::BTreeMap::new(),
             store: Store::memory(memory.clone()),
             memory: Some(memory.clone()),
         },

@@ -35,6 +35,7 @@ fn simulate(
     let world = Simulated {
         log: (0..2).map(|p| (TopicPartition::new("rows", p), log.clone())).collect(),
         schemas: HashMap::new(),
+        subjects: std::collections::BTreeMap::new(),
         store,
         memory: Some(memory.clone()),
     };

@@ -11,6 +11,7 @@ use forebay::commit::machine::Ticket;
 use forebay::config::{self, Config};
 use forebay::error::{Code, Fault, Kind};
 use forebay::pipeline::effects::{Effects, Shared};
+use forebay::pipeline::intake::Need;
 use forebay::pipeline::lanes::Output;
 use forebay::pipeline::task::{Action, Event, Task};
 use forebay::position::{OffsetRange, TopicPartition};
@@ -77,7 +78,7 @@ fn registry_back_after_longer_than_the_grace_does_not_reject_at_its_first_answer
     settle(&mut task, Event::Schema(ID, Err(Lookup::Unavailable(fault()))), at(60_000));
     let seen = settle(&mut task, Event::Schema(ID, Err(Lookup::Unknown(fault()))), at(60_100));
     assert!(seen.iter().any(|a| matches!(a, Action::Ask { .. })), "{seen:?}");
-    assert_eq!(task.waits_for(), Some(ID));
+    assert_eq!(task.waits_for(), Some(&Need::Schema(ID)));
     settle(&mut task, Event::Schema(ID, known()), at(60_200));
     assert_eq!(task.waits_for(), None);
     assert_eq!(task.take_counters().rejects.len(), 0);
@@ -91,13 +92,13 @@ fn unknown_for_the_whole_grace_is_a_reject() {
     settle(&mut task, records(1), at(0));
     for now in [0, 1_000, 1_999] {
         settle(&mut task, Event::Schema(ID, Err(Lookup::Unknown(fault()))), at(now));
-        assert_eq!(task.waits_for(), Some(ID), "at {now}");
+        assert_eq!(task.waits_for(), Some(&Need::Schema(ID)), "at {now}");
     }
     settle(&mut task, Event::Schema(ID, Err(Lookup::Unknown(fault()))), at(2_000));
     assert_eq!(task.take_counters().rejects.values().sum::<u64>(), 1);
     // Once the refusal has run out, one more "no" is enough.
     settle(&mut task, records(2), at(9_000));
-    assert_eq!(task.waits_for(), Some(ID));
+    assert_eq!(task.waits_for(), Some(&Need::Schema(ID)));
     settle(&mut task, Event::Schema(ID, Err(Lookup::Unknown(fault()))), at(9_001));
     assert_eq!(task.take_counters().rejects.values().sum::<u64>(), 1);
 }
@@ -113,7 +114,7 @@ fn unusable_schema_waits_without_end_where_the_configuration_says_pause() {
         let answer = Event::Schema(ID, Err(Lookup::Unknown(fault(answer))));
         settle(&mut task, answer, at(now));
         settle(&mut task, Event::Tick, at(now + 1));
-        assert_eq!(task.waits_for(), Some(ID), "at {now}");
+        assert_eq!(task.waits_for(), Some(&Need::Schema(ID)), "at {now}");
     }
     settle(&mut task, Event::Schema(ID, known()), at(61_000));
     assert_eq!(task.waits_for(), None);
@@ -140,7 +141,7 @@ fn pause_on_a_schema_that_is_there_ends_when_the_registry_gives_another() {
     let one = "syntax = \"proto3\"; message Row { int64 n = 1; }";
     let seen = settle(&mut task, schema(one), at(1));
     assert_eq!(task.take_counters().rejects.values().sum::<u64>(), 99);
-    assert_eq!(task.waits_for(), Some(ID));
+    assert_eq!(task.waits_for(), Some(&Need::Schema(ID)));
     let anew = |seen: &[Action]| matches!(seen.last(), Some(Action::Ask { anew: true, .. }));
     assert!(anew(&seen), "what is remembered would never change: {seen:?}");
     // The same schema, none at all (it is being replaced), no answer: the pause goes on, and so do the questions.
@@ -153,7 +154,7 @@ fn pause_on_a_schema_that_is_there_ends_when_the_registry_gives_another() {
     ] {
         let seen = settle(&mut task, answer, at(now));
         assert!(anew(&seen), "at {now}: {seen:?}");
-        assert_eq!(task.waits_for(), Some(ID), "at {now}");
+        assert_eq!(task.waits_for(), Some(&Need::Schema(ID)), "at {now}");
     }
     let four = "syntax = \"proto3\"; message A { int32 a = 1; } message B { int32 b = 1; } \
         message C { int32 c = 1; } message D { int64 n = 1; }";

@@ -32,6 +32,8 @@ pub fn ours(mut batch: impl FnMut(usize) -> RecordBatch) -> u64 {
         last: 1,
         schema_ids: BTreeSet::from([1]),
         record_name: "rig.orders.Order".into(),
+        target: None,
+        changes: std::collections::BTreeMap::new(),
         role: "data",
         partition_values: Vec::new(),
     };

@@ -147,6 +147,7 @@ fn rebuild(store: &Store, pipeline: &config::Pipeline, found: &Found) -> Result<
     let part_bytes = store.part_bytes().max(pipeline::PART_BYTES);
     let cluster = found.head.identity.cluster.clone();
     let mut settings = pipeline::settings(pipeline, partitioner, part_bytes, cluster);
+    settings.target = pipeline::target(&pipeline.evolution)?;
     // Nobody would see it wait.
     settings.breaker = false;
     settings.unusable_schema = config::UnusableSchema::Reject;

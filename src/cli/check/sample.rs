@@ -96,12 +96,11 @@ async fn take(
     record: &Record<'_>,
 ) -> Result<Result<(String, String), String>, Fault> {
     let from = &batch.topic_partition;
-    while let Pushed::Needs(schema) = decoding.push(from, record) {
-        let found = match client {
-            Some(client) => client.by_ref(schema).await,
-            None => return Ok(Err(format!("schema `{schema}`: no registry to ask"))),
-        };
-        decoding.learn(from, schema, found)?;
+    while let Pushed::Needs(need) = decoding.push(from, record) {
+        if client.is_none() {
+            return Ok(Err(format!("schema `{need}`: no registry to ask")));
+        }
+        decoding.supply(from, need, client).await?;
     }
     let Decoded { outcomes, batches } = decoding.finish(batch)?;
     Ok(match outcomes.into_iter().next() {

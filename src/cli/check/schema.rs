@@ -203,7 +203,7 @@ fn columns(
         .map_err(|reject| fault(&reject));
     let plan = taken.and_then(|()| Plan::compile(&version.schema, &[0], &options.decode));
     let plan = plan.and_then(|plan| {
-        let value = ValuePlan { plan, schema: Some(version.schema.clone()) };
+        let value = ValuePlan { plan, schema: Some(version.schema.clone()), target: None };
         RowPlan::new(Some(value), key.clone(), &options)
     });
     let plan = match plan {

@@ -180,7 +180,6 @@ fn prepare(args: &Args) -> Result<Job, Vec<Fault>> {
         indexes,
         framed: args.framed,
     });
-    let target = schema::target(args).map_err(one)?;
     let mut pipeline = settings(config.as_ref(), given.is_some(), args.registry.is_some())?;
     if let Some(form) = args.message_indexes {
         let message_indexes = match form {
@@ -191,8 +190,12 @@ fn prepare(args: &Args) -> Result<Job, Vec<Fault>> {
         };
         pipeline.wire = config::Wire { message_indexes, ..config::Wire::default() };
     }
+    let target = match (schema::target(args).map_err(one)?, &given) {
+        (None, None) => pipeline::target(&pipeline.evolution).map_err(one)?,
+        (target, _) => target,
+    };
     if target.is_some() && !pipeline.value.format.is_framed() {
-        let text = "argument `--target`: the configuration's `value.format` names no schema, Avro records required";
+        let text = "argument `--target`: the configuration's `value.format` names no schema, records with one required";
         return Err(one(Fault::new(&ARGUMENTS, text)));
     }
     // Beside a schema that is given, keys alone can name one.
@@ -319,13 +322,8 @@ fn take(
         match place.refused {
             Some(reject) => decoding.push_reject(reject.code.id, reject.message),
             None => {
-                while let Pushed::Needs(schema) = decoding.push(from, &record) {
-                    let found = match (decoding.given(schema), client) {
-                        (Some(given), _) => Ok(given),
-                        (None, Some(client)) => runtime.block_on(client.by_ref(schema)),
-                        (None, None) => return Err(Fault::new(&ARGUMENTS, "registry: none given")),
-                    };
-                    decoding.learn(from, schema, found)?;
+                while let Pushed::Needs(need) = decoding.push(from, &record) {
+                    runtime.block_on(decoding.supply(from, need, client))?;
                 }
             }
         }

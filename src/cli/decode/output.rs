@@ -240,6 +240,8 @@ impl Parquet {
                 last: place.offset,
                 schema_ids: BTreeSet::new(),
                 record_name: first.record_name.clone(),
+                target: None,
+                changes: std::collections::BTreeMap::new(),
                 role: "data",
                 partition_values: Vec::new(),
                 commit: String::new(),

@@ -33,21 +33,26 @@ pub(super) fn read(args: &Args) -> Result<Option<Chosen>, Fault> {
     Ok(Some((Arc::new(schema), Some(Vec::new()))))
 }
 
-/// The schema that `--target` names. Only Avro says how records of one schema become rows of another.
+/// The schema that `--target` names, in the language that its file's name says.
 pub(super) fn target(args: &Args) -> Result<Option<Arc<Schema>>, Fault> {
     let Some(path) = &args.target else { return Ok(None) };
-    if args.proto.is_some() || path.extension().is_none_or(|e| e != "avsc") {
-        return Err(Fault::new(
-            &ARGUMENTS,
-            format!(
-                "argument `--target {}`: projection onto an Avro schema (`.avsc`) alone is in this version, of Avro records",
+    let language = match path.extension().and_then(|e| e.to_str()) {
+        Some("proto") => {
+            return protobuf_file(args, path).map(|schema| Some(Arc::new(schema)));
+        }
+        Some("avsc") => Language::Avro,
+        Some("json") => Language::Json,
+        _ => {
+            let text = format!(
+                "argument `--target {}`: a file of another name, `.proto`, `.avsc` or `.json` required",
                 path.display()
-            ),
-        ));
-    }
+            );
+            return Err(Fault::new(&ARGUMENTS, text));
+        }
+    };
     let references: Vec<Reference> =
         args.reference.iter().map(|path| reference(path)).collect::<Result<_, Fault>>()?;
-    let schema = compile(0, Language::Avro, &text(path)?, &references)
+    let schema = compile(0, language, &text(path)?, &references)
         .map_err(|fault| fault.at(path.display().to_string()))?;
     Ok(Some(Arc::new(schema)))
 }
@@ -75,6 +80,10 @@ fn reference(path: &Path) -> Result<Reference, Fault> {
 }
 
 fn protobuf(args: &Args, path: &Path) -> Result<Chosen, Fault> {
+    choose(protobuf_file(args, path)?, args)
+}
+
+fn protobuf_file(args: &Args, path: &Path) -> Result<Schema, Fault> {
     let at = || path.display().to_string();
     let mut folders = args.proto_path.clone();
     if folders.is_empty() {
@@ -86,9 +95,7 @@ fn protobuf(args: &Args, path: &Path) -> Result<Chosen, Fault> {
     };
     let text = text(&path)?;
     let references = imports(&text, &folders).map_err(|f| place(f, &path))?;
-    let schema =
-        compile(0, Language::Protobuf, &text, &references).map_err(|fault| fault.at(at()))?;
-    choose(schema, args)
+    compile(0, Language::Protobuf, &text, &references).map_err(|fault| fault.at(at()))
 }
 
 fn place(fault: Fault, path: &Path) -> Fault {

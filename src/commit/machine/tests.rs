@@ -362,6 +362,7 @@ fn file_that_cannot_be_published_is_what_the_operator_says() {
         last: 34,
         values: Vec::new(),
         columns: 0,
+        target: None,
         schema_ids: Vec::new(),
     };
     let staged = crate::store::Handle::Local { name: "o/1".into(), inode: 0, mtime_ns: 0 };

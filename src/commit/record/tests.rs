@@ -47,6 +47,7 @@ fn file(role: Role, staged: Handle) -> File {
             last: 29,
             values: vec![("country".into(), Some("FR".into())), ("day".into(), None)],
             columns: 77,
+            target: None,
             schema_ids: vec![4, 9],
         },
         staged,

@@ -9,7 +9,7 @@
 
 mod write;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use prost_reflect::{Kind as Type, MessageDescriptor};
 
@@ -107,6 +107,20 @@ impl Scalar {
         }
     }
 
+    /// Whether every value written as this is the same value read as the other.
+    fn reads_as(self, other: Self) -> bool {
+        self == other
+            || matches!(
+                (self, other),
+                (Scalar::Int32, Scalar::Int64)
+                    | (Scalar::Uint32, Scalar::Uint64)
+                    | (Scalar::Sint32, Scalar::Sint64)
+                    | (Scalar::String, Scalar::Bytes)
+                    | (Scalar::Bytes, Scalar::String)
+                    | (Scalar::Enum(_), Scalar::Enum(_))
+            )
+    }
+
     fn packable(self) -> bool {
         !matches!(self.wire(), wire::LEN | wire::START)
     }
@@ -129,6 +143,36 @@ impl Types {
             self.messages[id].fields = fields;
         }
         first
+    }
+
+    /// Whether message `own` of these types reads what message `id` of `writer` writes, value by value.
+    pub fn reads(&self, own: u32, writer: &Self, id: u32) -> bool {
+        let mut met = HashSet::new();
+        let mut todo = vec![(own, id)];
+        while let Some((own, id)) = todo.pop() {
+            if !met.insert((own, id)) {
+                continue;
+            }
+            let (own, from) = (&self.messages[own as usize], &writer.messages[id as usize]);
+            if own.form != from.form {
+                return false;
+            }
+            for field in &own.fields {
+                let at = from.fields.binary_search_by_key(&field.number, |field| field.number);
+                let Ok(at) = at else { continue };
+                let was = &from.fields[at];
+                if (field.list, field.map) != (was.list, was.map) {
+                    return false;
+                }
+                match (was.value, field.value) {
+                    (Scalar::Message(was), Scalar::Message(is))
+                    | (Scalar::Group(was), Scalar::Group(is)) => todo.push((is, was)),
+                    (was, is) if !was.reads_as(is) => return false,
+                    _ => {}
+                }
+            }
+        }
+        true
     }
 
     fn reserve(&mut self, message: &MessageDescriptor) -> u32 {

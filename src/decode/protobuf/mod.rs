@@ -21,16 +21,20 @@
 
 mod compile;
 mod json;
+mod onto;
 mod plan;
 mod run;
 mod source;
 mod special;
 mod wire;
 
+use prost_reflect::MessageDescriptor;
+
 use super::{Compiled, Options};
 use crate::error::Fault;
 use crate::registry::ProtobufFile;
 
+pub use onto::onto;
 pub use plan::Program;
 pub use run::State;
 
@@ -42,7 +46,25 @@ pub fn compile(
     indexes: &[u32],
     options: &Options,
 ) -> Result<Compiled<Program>, Fault> {
-    let mut compiled = compile::compile(&source::message(file, indexes)?, &file.facts, options)?;
+    of_message(file, &source::message(file, indexes)?, options)
+}
+
+/// As [`compile`], for the message of this name; none if the file has no such one.
+pub fn compile_named(
+    file: &ProtobufFile,
+    name: &str,
+    options: &Options,
+) -> Option<Result<Compiled<Program>, Fault>> {
+    let message = file.file.parent_pool().get_message_by_name(name)?;
+    Some(of_message(file, &message, options))
+}
+
+fn of_message(
+    file: &ProtobufFile,
+    message: &MessageDescriptor,
+    options: &Options,
+) -> Result<Compiled<Program>, Fault> {
+    let mut compiled = compile::compile(message, &file.facts, options)?;
     compiled.notes.extend(file.forgiven.iter().map(|line| format!("schema: {line}")));
     Ok(compiled)
 }

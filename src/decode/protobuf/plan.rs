@@ -188,6 +188,40 @@ pub enum Kind {
     RawGroup,
     /// Known and not kept.
     Dropped,
+    /// A number of a writer in a wider column of its target.
+    Promoted(Narrow, Slot),
+}
+
+/// Numbers that may be promoted, as they stand on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Narrow {
+    Int32,
+    Sint32,
+    Sfixed32,
+    Int64,
+    Sint64,
+    Sfixed64,
+    Uint32,
+    Fixed32,
+    Float,
+}
+
+impl Narrow {
+    /// `None`: no number that is narrower than another.
+    pub fn of(kind: Kind) -> Option<Self> {
+        Some(match kind {
+            Kind::Int32 | Kind::EnumNumber => Narrow::Int32,
+            Kind::Sint32 => Narrow::Sint32,
+            Kind::Sfixed32 => Narrow::Sfixed32,
+            Kind::Int64 => Narrow::Int64,
+            Kind::Sint64 => Narrow::Sint64,
+            Kind::Sfixed64 => Narrow::Sfixed64,
+            Kind::Uint32 | Kind::Uint32Wide => Narrow::Uint32,
+            Kind::Fixed32 | Kind::Fixed32Wide => Narrow::Fixed32,
+            Kind::Float => Narrow::Float,
+            _ => return None,
+        })
+    }
 }
 
 impl Kind {
@@ -208,13 +242,19 @@ impl Kind {
             Kind::Uint64 | Kind::Uint64Wide | Kind::Sint32 | Kind::Sint64 => VARINT,
             Kind::Bool | Kind::EnumName | Kind::EnumNumber => VARINT,
             Kind::Group | Kind::GroupPresence | Kind::JsonGroup | Kind::RawGroup => START,
+            Kind::Promoted(narrow, _) => match narrow {
+                Narrow::Int32 | Narrow::Sint32 | Narrow::Int64 | Narrow::Sint64 => VARINT,
+                Narrow::Uint32 => VARINT,
+                Narrow::Sfixed32 | Narrow::Fixed32 | Narrow::Float => I32,
+                Narrow::Sfixed64 => I64,
+            },
             _ => LEN,
         }
     }
 }
 
 /// Names of an enum's numbers.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct EnumNames {
     /// By number from 0.
     dense: Vec<Option<Box<str>>>,
@@ -247,6 +287,17 @@ impl EnumNames {
         names.sparse.sort_by_key(|(number, _)| *number);
         names.sparse.dedup_by_key(|(number, _)| *number);
         names
+    }
+
+    /// These names, and those of `others` for numbers that have none here.
+    pub fn or(&self, others: &Self) -> Self {
+        let all = [self, others].map(|names| {
+            let dense = names.dense.iter().enumerate();
+            let dense =
+                dense.filter_map(|(at, name)| Some((at as i32, name.as_deref()?.to_owned())));
+            dense.chain(names.sparse.iter().map(|(at, name)| (*at, name.to_string())))
+        });
+        Self::new(all.into_iter().flatten(), &self.unknown)
     }
 
     #[inline]

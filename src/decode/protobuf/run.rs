@@ -6,7 +6,7 @@ mod pending;
 use parts::Part;
 use pending::Pending;
 
-use super::plan::{Kept, Kind, NONE, Op, Program, Table};
+use super::plan::{Kept, Kind, NONE, Narrow, Op, Program, Table};
 use super::special::{self, Moment};
 use super::wire::{self, Outcome};
 use crate::decode::columns::{Columns, Meter, Slot};
@@ -382,8 +382,39 @@ impl Run<'_> {
                 Ok(self.columns.texts[slot].append(row, body)?)
             }
             Kind::Dropped => wire::skip(buf, op.tag, depth, self.program.depth),
+            Kind::Promoted(from, to) => self.promoted(from, to, buf, row),
             _ => unreachable!("the loop has this kind"),
         }
+    }
+
+    /// A number as its writer wrote it, into the column that a later version has.
+    fn promoted(&mut self, from: Narrow, to: Slot, buf: &mut &[u8], row: usize) -> Outcome<()> {
+        let c = &mut *self.columns;
+        let whole = match from {
+            Narrow::Int32 => i64::from(wire::varint(buf)? as i32),
+            Narrow::Sint32 => i64::from(wire::zigzag(u64::from(wire::varint(buf)? as u32)) as i32),
+            Narrow::Sfixed32 => i64::from(i32::from_le_bytes(wire::fixed(buf)?)),
+            Narrow::Int64 => wire::varint(buf)? as i64,
+            Narrow::Sint64 => wire::zigzag(wire::varint(buf)?),
+            Narrow::Sfixed64 => i64::from_le_bytes(wire::fixed(buf)?),
+            Narrow::Uint32 => i64::from(wire::varint(buf)? as u32),
+            Narrow::Fixed32 => i64::from(u32::from_le_bytes(wire::fixed(buf)?)),
+            Narrow::Float => {
+                let value = f32::from_le_bytes(wire::fixed(buf)?);
+                if let Slot::F64(slot) = to {
+                    c.f64s[slot as usize].set(row, f64::from(value));
+                }
+                return Ok(());
+            }
+        };
+        match to {
+            Slot::I64(slot) => c.i64s[slot as usize].set(row, whole),
+            Slot::U64(slot) => c.u64s[slot as usize].set(row, whole as u64),
+            Slot::F32(slot) => c.f32s[slot as usize].set(row, whole as f32),
+            Slot::F64(slot) => c.f64s[slot as usize].set(row, whole as f64),
+            _ => debug_assert!(false, "`evolve` promotes to no such column"),
+        }
+        Ok(())
     }
 
     #[inline]

@@ -7,11 +7,16 @@ use super::schemas::Entry;
 use super::{FORMAT, NO_SCHEMA, PLAN};
 use crate::clock::Now;
 use crate::config::Format;
+use crate::decode::avro::codes::RESOLUTION;
+use crate::decode::codes::INCOMPATIBLE;
 use crate::decode::envelope::ENVELOPE;
-use crate::error::{Fault, Reject};
+use crate::error::{Code, Fault, Reject};
 use crate::pipeline::row;
 use crate::registry::{Language, Schema};
 use crate::wire::{self, Frame, MessageIndexes, Reading, SchemaRef, Side};
+
+/// Codes of rejects that every record of a message comes to.
+static KEPT: [&Code; 4] = [&PLAN, &ENVELOPE, &INCOMPATIBLE, &RESOLUTION];
 
 pub(super) type MessageKey = (SchemaRef, MessageIndexes);
 
@@ -28,11 +33,19 @@ pub(super) struct Messages {
 #[derive(Debug, Clone)]
 pub(super) enum Stop {
     Wait(SchemaRef),
+    /// The versions of a subject are wanted.
+    Subject(Arc<str>),
     /// With the half of the record whose schema may be to blame.
     Reject(Box<Reject>, Side),
 }
 
 impl Messages {
+    /// Forgets every plan; where they stand stays theirs.
+    pub(super) fn forget_all(&mut self) {
+        self.by_message.clear();
+        self.last = None;
+    }
+
     /// Fast path: the same schema and message as the record before.
     #[inline]
     pub(super) fn same<'a>(
@@ -61,7 +74,7 @@ impl Messages {
 
     /// Messages that a schema has are few; indexes that name none are as many as records.
     pub(super) fn remember(&mut self, message: &MessageKey, made: &Result<usize, Box<Reject>>) {
-        if made.as_ref().map_or_else(|r| r.code == &PLAN || r.code == &ENVELOPE, |_| true) {
+        if made.as_ref().map_or_else(|r| KEPT.contains(&r.code), |_| true) {
             self.by_message.insert(message.clone(), made.clone());
         }
     }
@@ -115,7 +128,7 @@ pub fn takes(format: Format, schema: &Schema, option: &str) -> Result<(), Box<Re
 
 /// The reject of every record that needs what this fault refuses.
 pub(super) fn refused(fault: &Fault) -> Box<Reject> {
-    let own = fault.code == &wire::INDEXES || fault.code == &ENVELOPE;
+    let own = fault.code == &wire::INDEXES || KEPT.contains(&fault.code);
     let code = if own { fault.code } else { &PLAN };
     let text = if fault.code == code { fault.message.clone() } else { fault.to_string() };
     Reject::new(code, text)

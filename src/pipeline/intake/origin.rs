@@ -170,7 +170,7 @@ impl Intake {
             return made.clone();
         }
         let made = match Plan::fixed(&self.settings.row.decode) {
-            Ok(Some(plan)) => self.add_value(ValuePlan { plan, schema: None }),
+            Ok(Some(plan)) => self.add_value(ValuePlan { plan, schema: None, target: None }),
             Ok(None) => Err(Reject::new(&PLAN, "`value.format`: no plan of its own")),
             Err(fault) => Err(Reject::new(&PLAN, fault.to_string())),
         };
@@ -199,7 +199,7 @@ impl Intake {
 
     fn learn_embedded(&mut self, schema: &[u8]) -> Made {
         let made = embedded(schema, &self.settings.row.decode)
-            .and_then(|plan| self.add_value(ValuePlan { plan, schema: None }));
+            .and_then(|plan| self.add_value(ValuePlan { plan, schema: None, target: None }));
         if let Origin::Record(known) = &mut self.origin {
             known.remember(schema, &made);
         }

@@ -17,7 +17,7 @@ use arrow::error::ArrowError;
 use super::key::Keys;
 use super::{Options, RowPlan};
 use crate::config::Metadata;
-use crate::decode::Decoder;
+use crate::decode::{Decoder, Onto};
 use crate::error::{Code, Fault, Kind, Reject};
 use crate::position::{Offset, TopicPartition};
 use crate::record::{Record, Timestamp, TimestampType};
@@ -144,7 +144,8 @@ impl Builder {
     pub fn finish(&mut self, tp: &TopicPartition, schema_id: u32) -> Result<Finished, Fault> {
         let offsets = std::mem::take(&mut self.offsets);
         let timestamps = std::mem::take(&mut self.timestamps);
-        let value = self.value.as_mut().map(Decoder::finish);
+        let value = self.value.as_mut().map(finish).transpose();
+        let value = value.map_err(|error| self.fault(&error))?;
         let rows = match (&mut self.beside, value) {
             (None, Some(value)) => Ok(value),
             (None, None) => Ok(RecordBatch::new_empty(self.plan.schema.clone())),
@@ -153,10 +154,21 @@ impl Builder {
                 beside.finish(&self.plan, value, from)
             }
         };
-        let rows = rows.map_err(|error| {
-            Fault::new(&ROWS, format!("rows of `{}`: {error}", self.plan.record_name))
-        })?;
+        let rows = rows.map_err(|error| self.fault(&error))?;
         Ok(Finished { rows, offsets, timestamps })
+    }
+
+    fn fault(&self, error: &ArrowError) -> Fault {
+        Fault::new(&ROWS, format!("rows of `{}`: {error}", self.plan.record_name))
+    }
+}
+
+/// The decoder's rows, in the columns of the plan's target.
+fn finish(decoder: &mut Decoder) -> Result<RecordBatch, ArrowError> {
+    let rows = decoder.finish();
+    match &decoder.plan().onto {
+        Some(Onto { widened: Some(widened), .. }) => widened.apply(&rows),
+        _ => Ok(rows),
     }
 }
 

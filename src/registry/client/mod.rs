@@ -26,7 +26,7 @@ use crate::wire::SchemaRef;
 use super::codes::{BAD, REFERENCES, TOO_LARGE, UNAVAILABLE};
 use super::compile::{self, Reference};
 use super::subject::{in_context_of, path_segment};
-use super::{Found, Language, Lookup, Schema};
+use super::{Found, History, Language, Lookup, Numbered, Schema, Want};
 
 use rest::{LATEST, Raw, Rest, Trouble};
 pub use stats::{Outcome, Stats, Verb};
@@ -101,6 +101,10 @@ pub struct Client {
     anew: moka::future::Cache<SchemaRef, Found>,
     /// Referenced schemas by subject and version: those never change.
     texts: moka::future::Cache<(String, u32), Arc<Raw>>,
+    /// Versions of subjects: those never change.
+    numbered: moka::future::Cache<(String, u32), Arc<Schema>>,
+    /// Questions under way.
+    histories: moka::future::Cache<(String, Want), Arc<History>>,
 }
 
 impl Client {
@@ -132,7 +136,9 @@ impl Client {
             .weigher(|_, raw: &Arc<Raw>| u32::try_from(raw.text.len()).unwrap_or(u32::MAX))
             .max_capacity(TEXTS_BYTES_MAX)
             .build();
-        Ok(Self { rest: Arc::new(rest), stats, cache, anew, texts })
+        let numbered = moka::future::Cache::new(SCHEMAS_MAX);
+        let histories = moka::future::Cache::new(SCHEMAS_MAX);
+        Ok(Self { rest: Arc::new(rest), stats, cache, anew, texts, numbered, histories })
     }
 
     /// The schema a record names. Many who ask for the same one at once share one request.
@@ -199,6 +205,42 @@ impl Client {
         let path = path_segment(subject);
         let raw = self.rest.schema(SrCall::GetBySubjectAndVersion(&path, version)).await;
         self.version_of(subject, what, raw).await
+    }
+
+    /// Versions of a subject, fresh from the registry. Many who ask at once share one request; those of
+    /// its versions that were fetched before are not fetched again.
+    pub async fn history(&self, subject: &str, want: Want) -> Result<Arc<History>, Lookup> {
+        let key = (subject.to_owned(), want);
+        let fetched =
+            self.histories.try_get_with(key.clone(), self.fetch_history(subject, want)).await;
+        // Who asks next wants what is there then.
+        self.histories.invalidate(&key).await;
+        fetched.map_err(|why| Lookup::clone(&why))
+    }
+
+    async fn fetch_history(&self, subject: &str, want: Want) -> Result<Arc<History>, Lookup> {
+        let numbers = match want {
+            Want::Latest => {
+                let Version { version, schema, .. } = self.latest(subject).await?;
+                return Ok(Arc::new(History { versions: vec![Numbered { version, schema }] }));
+            }
+            Want::Version(version) => vec![version],
+            Want::All => self.versions(subject).await?,
+        };
+        let mut versions = Vec::with_capacity(numbers.len());
+        for version in numbers {
+            let key = (subject.to_owned(), version);
+            let known = self.numbered.try_get_with(key, async {
+                self.version(subject, version).await.map(|found| found.schema)
+            });
+            match known.await.map_err(|why| Lookup::clone(&why)) {
+                Ok(schema) => versions.push(Numbered { version, schema }),
+                // Of many versions one that cannot be used hides the others from nobody.
+                Err(Lookup::Bad(_)) if want == Want::All => {}
+                Err(why) => return Err(why),
+            }
+        }
+        Ok(Arc::new(History { versions }))
     }
 
     async fn version_of(

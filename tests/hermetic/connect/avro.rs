@@ -273,7 +273,8 @@ fn uuids_are_text_where_the_option_says_so() {
 #[test]
 fn writers_logical_types_are_resolved_as_in_the_clean_dialect() {
     let onto = |from: &str, to: &str| {
-        Plan::compile_onto(&schema(from), &schema(to), &confluent("")).map_err(|f| f.to_string())
+        Plan::compile_onto(&schema(from), &[], &schema(to), &confluent(""))
+            .map_err(|f| f.to_string())
     };
     let millis = r#"{"type":"long","logicalType":"timestamp-millis"}"#;
     let micros = r#"{"type":"long","logicalType":"timestamp-micros"}"#;

@@ -4,6 +4,7 @@ mod bombs;
 mod choices;
 mod conformance;
 mod differential;
+mod evolved;
 pub mod generate;
 mod hostile;
 mod render;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use forebay::clock::Now;
 use forebay::error::{Code, Fault, Kind};
+use forebay::pipeline::intake::Need;
 use forebay::pipeline::simulated::SimRecord;
 use forebay::pipeline::task::Event;
 use forebay::registry::Lookup;
@@ -207,7 +208,7 @@ fn unknown_schema_of_keys_is_asked_for_together_with_the_values_and_pauses_by_th
     assert_eq!(asked(&seen), [SchemaRef::Id(1), SchemaRef::Id(99)]);
     let known = Ok(Arc::new(avro(1, ROW).1));
     settle(&mut task, Event::Schema(SchemaRef::Id(1), known), at(1));
-    assert_eq!(task.waits_for(), Some(SchemaRef::Id(99)));
+    assert_eq!(task.waits_for(), Some(&Need::Schema(SchemaRef::Id(99))));
     let unknown = || Err(Lookup::Unknown(Fault::new(&GONE, "40403")));
     // The grace is 2 s; then its records are rejects, until there are too many of them.
     for now in [10, 1_000, 2_500] {
@@ -215,7 +216,7 @@ fn unknown_schema_of_keys_is_asked_for_together_with_the_values_and_pauses_by_th
     }
     let counters = task.take_counters();
     assert_eq!(counters.rejects, HashMap::from([("FB0911", 99)]));
-    assert_eq!(task.waits_for(), Some(SchemaRef::Id(99)));
+    assert_eq!(task.waits_for(), Some(&Need::Schema(SchemaRef::Id(99))));
 }
 
 #[test]
@@ -308,5 +309,9 @@ fn key_whose_columns_do_not_fit_partition_by_is_blamed_alone() {
         settle(&mut task, known, at(1));
     }
     assert_eq!(task.take_counters().rejects, HashMap::from([("FB0915", 99)]));
-    assert_eq!(task.waits_for(), Some(SchemaRef::Id(3)), "the key's schema, not the value's");
+    assert_eq!(
+        task.waits_for(),
+        Some(&Need::Schema(SchemaRef::Id(3))),
+        "the key's schema, not the value's"
+    );
 }

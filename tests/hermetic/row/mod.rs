@@ -197,7 +197,8 @@ fn run_in(
         schemas.into_iter().map(|(id, s)| (SchemaRef::Id(id), Arc::new(s))).collect();
     let log = BTreeMap::from([(TopicPartition::new("rows", 3), records)]);
     let store = Store::memory(memory.clone());
-    let world = World { log, schemas, store, memory: Some(memory.clone()) };
+    let subjects = BTreeMap::new();
+    let world = World { log, schemas, subjects, store, memory: Some(memory.clone()) };
     let mut simulation = Simulation::new(settings_of, world, trouble, seed);
     let report = simulation.run(1_000_000);
     assert!(report.finished, "seed {seed}: {report:?}");

@@ -9,7 +9,7 @@ use arrow::array::{Array, AsArray};
 use arrow::datatypes::Int64Type;
 use forebay::clock::Now;
 use forebay::error::{Code, Fault, Kind};
-use forebay::pipeline::intake::{Intake, Taken};
+use forebay::pipeline::intake::{Intake, Need, Taken};
 use forebay::position::{Offset, TopicPartition};
 use forebay::record::{RecordBatch, TimestampType};
 use forebay::registry::{Language, Lookup, Schema, compile::compile};
@@ -127,7 +127,8 @@ impl Victim {
         let (taken, used) = measured(|| {
             loop {
                 match intake.take(&record, NOW) {
-                    Taken::Wait(schema) => {
+                    Taken::Wait(Need::Subject(subject)) => panic!("{subject}"),
+                    Taken::Wait(Need::Schema(schema)) => {
                         intake.ask(schema, NOW);
                         let unknown = Err(Lookup::Unknown(Fault::new(&GONE, "40403")));
                         intake.learn(schema, unknown, NOW);

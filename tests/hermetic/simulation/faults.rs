@@ -161,7 +161,8 @@ impl Made {
     ) -> Result<Report, Wrong> {
         let (log, seed) = (std::mem::take(&mut self.logs), self.random.next_u64());
         let Made { sent, pipeline, trouble, .. } = &self;
-        let world = World { log, schemas: SCHEMAS.with(Clone::clone), store, memory };
+        let schemas = SCHEMAS.with(Clone::clone);
+        let world = World { log, schemas, subjects: BTreeMap::new(), store, memory };
         let partitioner = forebay::pipeline::partitioner(pipeline).unwrap();
         let cluster = Some("cluster".to_owned());
         let settings =

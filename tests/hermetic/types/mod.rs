@@ -141,6 +141,8 @@ fn parquet_columns(schema: SchemaRef, options: &Options) -> Vec<TypePtr> {
         last: 0,
         schema_ids: BTreeSet::new(),
         record_name: "types".into(),
+        target: None,
+        changes: std::collections::BTreeMap::new(),
         role: "data",
         partition_values: Vec::new(),
         commit: String::new(),

@@ -1,8 +1,17 @@
 //! What a new schema does to the files that are open. Pure.
 //!
-//! Owns: whether two Arrow schemas may share a file.
-//! Does not own: decoding, files.
-//! Absent: projection. This version knows the mode `rotate`: a file has its writer schema's columns.
+//! Owns: whether two Arrow schemas may share a file; how rows of one take the columns of another
+//! ([`rules`]); the columns that hold those of several versions ([`merge()`]).
+//! Does not own: decoding onto a target (`decode`), which target it is (`pipeline`), files.
+//! Absent: IO, clocks.
+
+pub mod merge;
+pub mod rules;
+mod widened;
+
+pub use merge::{Merged, merge};
+pub use rules::{Changes, FIELD_NUMBER, Law, Misfit, Projection, UNIT, changes, project};
+pub use widened::Widened;
 
 use arrow::datatypes::{DataType, Field, Schema};
 

@@ -1,0 +1,148 @@
+//! Plans that give the rows of one version of a schema the columns of another.
+//!
+//! Owns: which way a language goes about it, and what is said of the changes.
+//! Does not own: what may become what (`evolve`, and Avro's own resolution), which target it is (`pipeline`).
+//!
+//! - Avro: schema resolution, compiled into the steps ([`super::avro`]).
+//! - Protobuf: the writer's bytes into the target's builders, by field number ([`super::protobuf`]).
+//! - JSON: the target's plan reads the text, by name, once the two schemas are found to agree.
+//! - A merge of versions: the writer's own plan, its columns filled into those of the merge batch by batch:
+//!   what stays the same is not copied, and the merge only widens, so no value can fail.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{Schema as Columns, SchemaRef};
+
+use super::codes::INCOMPATIBLE;
+use super::{Options, Plan, Program, avro, json, protobuf};
+use crate::error::Fault;
+use crate::evolve::{Changes, Law, Misfit, Widened, changes, project};
+use crate::registry::{Parsed, Schema};
+
+/// What a plan reads its records onto.
+#[derive(Debug)]
+pub struct Onto {
+    /// Id of the target schema; 0 for a file, and for a merge of several.
+    pub target: u32,
+    pub changes: Changes,
+    /// Fills the columns of a merge; none where the decoder does it all.
+    pub(crate) widened: Option<Widened>,
+}
+
+impl Plan {
+    /// Compiles the plan that reads records of `writer` as rows of `target`: its columns are those of
+    /// [`Plan::compile`] for the target. `indexes` name the writer's Protobuf message; the target's is the
+    /// one of the same name.
+    ///
+    /// Errors: those of [`Plan::compile`]; [`avro::codes::RESOLUTION`] and [`INCOMPATIBLE`] where the columns
+    /// cannot take every record, each misfit with its path.
+    pub fn compile_onto(
+        writer: &Schema,
+        indexes: &[u32],
+        target: &Schema,
+        options: &Options,
+    ) -> Result<Arc<Plan>, Fault> {
+        let (from, to) = (&writer.parsed, &target.parsed);
+        let own = Plan::of(writer, indexes, options);
+        if let (Parsed::Avro(from), Parsed::Avro(to)) = (from, to) {
+            let mut plan =
+                Self::new(avro::compile_onto(from, to, options)?, options, Program::Avro);
+            // A writer without columns of its own has what the target's defaults say.
+            let own = own.map_or_else(|_| Arc::new(Columns::empty()), |own| own.schema);
+            let changes = changes(&own, &plan.schema);
+            plan.onto = Some(Onto { target: target.id, changes, widened: None });
+            return Ok(Arc::new(plan));
+        }
+        let own = own?;
+        let (mut plan, said) = match (from, to) {
+            (Parsed::Protobuf(from), Parsed::Protobuf(to)) => {
+                let target = match protobuf::compile_named(to, &own.record_name, options) {
+                    Some(compiled) => compiled?,
+                    None => {
+                        return Err(refuse(
+                            writer,
+                            target,
+                            &format!("no message `{}`", own.record_name),
+                        ));
+                    }
+                };
+                let said = project(&own.schema, target.shape.schema(), Law::Defaults)
+                    .map_err(|misfits| refuse_all(writer, to.name(), &misfits))?;
+                let compiled = protobuf::compile(from, indexes, options)?;
+                let compiled = protobuf::onto(&compiled.program, target)
+                    .map_err(|path| refuse_all(writer, to.name(), &[forms(path)]))?;
+                (Self::new(compiled, options, Program::Protobuf), said.changes)
+            }
+            (Parsed::Json(_), Parsed::Json(to)) => {
+                let compiled = json::compile(to, options)?;
+                if compiled.record_name != own.record_name {
+                    let other = format!("a schema of `{}`", compiled.record_name);
+                    return Err(refuse(
+                        writer,
+                        target,
+                        &format!("{other}, `{}` required", own.record_name),
+                    ));
+                }
+                let said = project(&own.schema, compiled.shape.schema(), Law::Required)
+                    .map_err(|misfits| refuse_all(writer, &compiled.record_name, &misfits))?;
+                (Self::new(compiled, options, Program::Json), said.changes)
+            }
+            (from, to) => {
+                let both = format!("{} and {}", language(from), language(to));
+                return Err(refuse(writer, target, &format!("{both}, one language required")));
+            }
+        };
+        plan.onto = Some(Onto { target: target.id, changes: said, widened: None });
+        Ok(Arc::new(plan))
+    }
+
+    /// This plan, with the columns of a merge that its own are part of.
+    ///
+    /// Error: [`INCOMPATIBLE`], and the plan as it was.
+    pub fn widened(mut self, merged: &SchemaRef) -> Result<Self, (Box<Fault>, Box<Self>)> {
+        let widened = match Widened::new(&self.schema, merged) {
+            Ok(widened) => widened,
+            Err(misfits) => {
+                let what = format!("columns of `{}` in those of all versions", self.record_name);
+                let fault = Fault::new(&INCOMPATIBLE, format!("{what}: {}", list(&misfits)));
+                return Err((Box::new(fault), Box::new(self)));
+            }
+        };
+        self.schema = widened.schema.clone();
+        let changes = widened.changes.clone();
+        self.onto = Some(Onto { target: 0, changes, widened: Some(widened) });
+        Ok(self)
+    }
+}
+
+fn language(parsed: &Parsed) -> &'static str {
+    match parsed {
+        Parsed::Protobuf(_) => "Protobuf",
+        Parsed::Avro(_) => "Avro",
+        Parsed::Json(_) => "JSON Schema",
+    }
+}
+
+fn forms(path: String) -> Misfit {
+    let (found, required) = ("one form on the wire".into(), "the form of the target".into());
+    Misfit { path, found, required }
+}
+
+fn refuse(writer: &Schema, target: &Schema, why: &str) -> Fault {
+    Fault::new(
+        &INCOMPATIBLE,
+        format!("schema id `{}` read as schema id `{}`: {why}", writer.id, target.id),
+    )
+}
+
+fn refuse_all(writer: &Schema, target: &str, misfits: &[Misfit]) -> Fault {
+    Fault::new(
+        &INCOMPATIBLE,
+        format!("schema id `{}` read as `{target}`: {}", writer.id, list(misfits)),
+    )
+}
+
+fn list(misfits: &[Misfit]) -> String {
+    let paths: Vec<String> = misfits.iter().map(Misfit::to_string).collect();
+    paths.join("; ")
+}

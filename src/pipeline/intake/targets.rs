@@ -1,0 +1,255 @@
+//! Whose columns the rows of a schema get: its own, or those of a target.
+//!
+//! Owns: which subject says what the target is, when it is asked, what its answer changes.
+//! Does not own: how rows get a target's columns (`decode`), asking (`effects`).
+//! Bounded by: one entry a subject; subjects are as few as record names.
+//!
+//! A subject is asked before the first record of a schema id is taken, so that a version that is newer than
+//! the last answer is seen before its first record, and again every `evolution.refresh`. A new answer holds
+//! from the next record on: what was taken keeps its columns, and its files.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+
+use super::{Intake, Stop};
+use crate::clock::Now;
+use crate::config::{EvolutionMode, OnIncompatible};
+use crate::decode::Plan;
+use crate::error::Fault;
+use crate::evolve;
+use crate::registry::{History, Lookup, Schema, Want, subject};
+use crate::wire::Side;
+
+/// First and longest pause between questions that have no answer, in ms.
+const ASK_MS: (u64, u64) = (500, 10_000);
+
+/// What is known of the subjects.
+#[derive(Debug, Default)]
+pub(super) struct Targets {
+    subjects: HashMap<Arc<str>, Subject>,
+}
+
+#[derive(Debug, Default)]
+struct Subject {
+    history: Option<Arc<History>>,
+    /// A question is under way.
+    asking: bool,
+    tries: u32,
+    /// The last answer.
+    answered_ms: u64,
+    /// Ids of writers that were seen before the last question that was answered.
+    seen: HashSet<u32>,
+    /// Ids seen before the question under way, and since.
+    asked: HashSet<u32>,
+    fresh: HashSet<u32>,
+    /// Columns of all versions, by the Protobuf message or record they are of.
+    merged: HashMap<String, SchemaRef>,
+    /// A record waits for another answer: this one does not fit it.
+    unfit: bool,
+}
+
+/// A plan, and the schema that its columns are of if that is not the writer's.
+pub(super) type Evolved = (Arc<Plan>, Option<Arc<Schema>>);
+
+impl Intake {
+    /// The plan of a writer's schema, by `evolution.mode`. The inner fault is that of every record of it.
+    ///
+    /// Error: [`Stop::Subject`].
+    pub(super) fn evolved(
+        &mut self,
+        schema: &Arc<Schema>,
+        indexes: &[u32],
+    ) -> Result<Result<Evolved, Fault>, Stop> {
+        let settings = self.settings.clone();
+        let options = &settings.row.decode;
+        let own = match (Plan::of(schema, indexes, options), &settings.target) {
+            (Ok(own), _) => own,
+            (Err(fault), None) => return Ok(Err(fault)),
+            (Err(_), Some(target)) => {
+                let plan = Plan::compile_onto(schema, indexes, target, options);
+                return Ok(plan.map(|plan| (plan, Some(target.clone()))));
+            }
+        };
+        let (target, subject) = match (&settings.target, settings.evolution.mode) {
+            (Some(target), _) => (Target::Schema(target.clone()), None),
+            (None, EvolutionMode::Rotate) => (Target::Own, None),
+            (None, _) => {
+                let subject = match self.subject(&own.record_name) {
+                    Ok(subject) => subject,
+                    Err(fault) => return Ok(Err(fault)),
+                };
+                let history = self.targets.history(&subject, schema.id)?;
+                (self.target(&subject, &history, &own), Some(subject))
+            }
+        };
+        let (fault, own) = match target {
+            Target::Own => return Ok(Ok((Arc::new(own), None))),
+            Target::Columns(merged) => match own.widened(&merged) {
+                Ok(plan) => return Ok(Ok((Arc::new(plan), None))),
+                Err((fault, own)) => (*fault, *own),
+            },
+            Target::Schema(target) => match Plan::compile_onto(schema, indexes, &target, options) {
+                Ok(plan) => return Ok(Ok((plan, Some(target)))),
+                Err(fault) => (fault, own),
+            },
+        };
+        match (settings.evolution.on_incompatible, subject) {
+            (OnIncompatible::Reject, _) => Ok(Err(fault)),
+            (OnIncompatible::Pause, Some(subject)) => {
+                tracing::warn!("{}: waits for subject `{subject}`: {fault}", self.topic_partition);
+                self.targets.unfit(&subject);
+                Err(Stop::Subject(subject))
+            }
+            (OnIncompatible::Pause, None) | (OnIncompatible::Rotate, _) => {
+                tracing::warn!("rows of schema id `{}` keep their own columns: {fault}", schema.id);
+                Ok(Ok((Arc::new(own), None)))
+            }
+        }
+    }
+
+    fn subject(&self, record_name: &str) -> Result<Arc<str>, Fault> {
+        let strategy = self.settings.evolution.strategy;
+        let topic = &self.topic_partition.topic;
+        subject::subject_name(strategy, topic, Side::Value, Some(record_name)).map(Arc::from)
+    }
+
+    /// What a subject's versions make of rows of a plan.
+    fn target(&mut self, subject: &Arc<str>, history: &History, own: &Plan) -> Target {
+        let Some(newest) = history.versions.last() else { return Target::Own };
+        if self.settings.evolution.mode != EvolutionMode::Superset {
+            return Target::Schema(newest.schema.clone());
+        }
+        let known = self.targets.subjects.entry(subject.clone()).or_default();
+        if let Some(merged) = known.merged.get(&own.record_name) {
+            return Target::Columns(merged.clone());
+        }
+        let options = &self.settings.row.decode;
+        // Versions that cannot be compiled, or are of another message, have no rows here.
+        let plans = history.versions.iter().filter_map(|v| {
+            let plan = Plan::of_message(&v.schema, &own.record_name, options)?.ok()?;
+            Some((v.version, plan.schema))
+        });
+        let (numbers, columns): (Vec<u32>, Vec<SchemaRef>) = plans.unzip();
+        let Some(merged) = evolve::merge(&columns) else { return Target::Own };
+        for (at, misfits) in &merged.left_out {
+            let why: Vec<String> = misfits.iter().map(ToString::to_string).collect();
+            let version = numbers.get(*at).copied().unwrap_or_default();
+            tracing::warn!(
+                "subject `{subject}`: version {version} is not part of the common columns: {}",
+                why.join("; ")
+            );
+        }
+        known.merged.insert(own.record_name.clone(), merged.schema.clone());
+        Target::Columns(merged.schema)
+    }
+
+    /// What is asked about a subject and after which pause, in ms, if it has to be asked now.
+    pub fn ask_subject(&mut self, subject: &Arc<str>) -> Option<(Want, u64)> {
+        let want = self.settings.evolution.want();
+        let known = self.targets.subjects.entry(subject.clone()).or_default();
+        if known.asking {
+            return None;
+        }
+        known.ask();
+        Some((want, if known.unfit { ASK_MS.1 } else { 0 }))
+    }
+
+    /// Subjects whose last answer is old.
+    pub fn stale_subjects(&mut self, now: Now) -> Vec<(Arc<str>, Want)> {
+        let evolution = &self.settings.evolution;
+        let (refresh_ms, want) = (evolution.refresh_ms, evolution.want());
+        if matches!(want, Want::Version(_)) {
+            return Vec::new(); // a version never changes
+        }
+        let mut stale = Vec::new();
+        for (subject, known) in &mut self.targets.subjects {
+            let age_ms = now.mono_ms.saturating_sub(known.answered_ms);
+            if !known.asking && known.history.is_some() && age_ms >= refresh_ms {
+                known.ask();
+                stale.push((subject.clone(), want));
+            }
+        }
+        stale.sort_by(|(a, _), (b, _)| a.cmp(b));
+        stale
+    }
+
+    /// Takes an answer in. `Some`: ask again after this pause, in ms.
+    pub fn learn_subject(
+        &mut self,
+        subject: &Arc<str>,
+        found: Result<Arc<History>, Lookup>,
+        now: Now,
+    ) -> Option<(Want, u64)> {
+        let want = self.settings.evolution.want();
+        let known = self.targets.subjects.get_mut(subject)?;
+        let history = match found {
+            Ok(history) => history,
+            Err(why) => {
+                let pause = (ASK_MS.0 << known.tries.min(8)).min(ASK_MS.1);
+                known.tries = known.tries.saturating_add(1);
+                tracing::warn!("subject `{subject}`: asked again in {pause} ms: {}", why.fault());
+                return Some((want, pause));
+            }
+        };
+        known.asking = false;
+        known.tries = 0;
+        known.answered_ms = now.mono_ms;
+        let asked = std::mem::take(&mut known.asked);
+        known.seen.extend(asked);
+        if known.history.as_ref().is_some_and(|old| old.is_same(&history)) {
+            return None;
+        }
+        let newest = history.versions.last().map_or(0, |v| v.version);
+        tracing::info!(
+            "{}: rows take the columns of subject `{subject}`, newest version {newest}",
+            self.topic_partition
+        );
+        known.unfit = false;
+        known.history = Some(history);
+        known.merged.clear();
+        self.forget_plans();
+        None
+    }
+
+    /// True when records need not wait for this subject any more.
+    pub fn has_subject(&self, subject: &Arc<str>) -> bool {
+        self.targets.subjects.get(subject).is_some_and(|known| !known.asking)
+    }
+}
+
+/// Whose columns rows get.
+enum Target {
+    Own,
+    Schema(Arc<Schema>),
+    Columns(SchemaRef),
+}
+
+impl Subject {
+    fn ask(&mut self) {
+        self.asking = true;
+        let fresh = std::mem::take(&mut self.fresh);
+        self.asked.extend(fresh);
+    }
+}
+
+impl Targets {
+    /// The versions of a subject, as they were after the writer's id was first seen.
+    fn history(&mut self, subject: &Arc<str>, writer: u32) -> Result<Arc<History>, Stop> {
+        let known = self.subjects.entry(subject.clone()).or_default();
+        if let Some(history) = &known.history {
+            let listed = history.versions.iter().any(|v| v.schema.id == writer);
+            if listed || known.seen.contains(&writer) {
+                return Ok(history.clone());
+            }
+        }
+        known.fresh.insert(writer);
+        Err(Stop::Subject(subject.clone()))
+    }
+
+    /// The answer there is does not do: the next question waits a little.
+    fn unfit(&mut self, subject: &Arc<str>) {
+        self.subjects.entry(subject.clone()).or_default().unfit = true;
+    }
+}
