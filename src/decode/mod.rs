@@ -139,12 +139,11 @@ impl Plan {
 
     /// Column of `value.unknown_fields: keep`.
     fn unknown_column(&self) -> Option<usize> {
-        match &self.program {
-            // In the columns of a merge it is one of many, and stays among them.
-            _ if self.onto.as_ref().is_some_and(|onto| onto.widened.is_some()) => None,
-            Program::Protobuf(program) => program.unknown_column(&self.schema),
-            Program::Avro(_) | Program::Json(_) | Program::Text(_) => None,
-        }
+        let Program::Protobuf(program) = &self.program else { return None };
+        let own = self.shape.schema();
+        // In the columns of a merge it stands elsewhere than in the decoder's.
+        let name = own.field(program.unknown_column(own)?).name();
+        self.schema.index_of(name).ok()
     }
 
     /// Values that the writer may write and the target of [`Plan::compile_onto`] has no place for, by path:

@@ -55,7 +55,7 @@ impl Plan {
         }
         let own = own?;
         let (mut plan, said) = match (from, to) {
-            (Parsed::Protobuf(from), Parsed::Protobuf(to)) => {
+            (Parsed::Protobuf(_), Parsed::Protobuf(to)) => {
                 let target = match protobuf::compile_named(to, &own.record_name, options) {
                     Some(compiled) => compiled?,
                     None => {
@@ -68,9 +68,12 @@ impl Plan {
                 };
                 let said = project(&own.schema, target.shape.schema(), Law::Defaults)
                     .map_err(|misfits| refuse_all(writer, to.name(), &misfits))?;
-                let compiled = protobuf::compile(from, indexes, options)?;
-                let compiled = protobuf::onto(&compiled.program, target)
-                    .map_err(|path| refuse_all(writer, to.name(), &[forms(path)]))?;
+                let onto = match &own.program {
+                    Program::Protobuf(program) => protobuf::onto(program, target),
+                    _ => unreachable!("a Protobuf schema makes a Protobuf program"),
+                };
+                let compiled =
+                    onto.map_err(|path| refuse_all(writer, to.name(), &[forms(path)]))?;
                 (Self::new(compiled, options, Program::Protobuf), said.changes)
             }
             (Parsed::Json(_), Parsed::Json(to)) => {
@@ -145,4 +148,36 @@ fn refuse_all(writer: &Schema, target: &str, misfits: &[Misfit]) -> Fault {
 fn list(misfits: &[Misfit]) -> String {
     let paths: Vec<String> = misfits.iter().map(Misfit::to_string).collect();
     paths.join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Limits, UnknownFields, Value};
+    use crate::decode::envelope::Envelope;
+    use crate::registry::Language;
+    use crate::registry::compile::compile;
+
+    /// Its column is the last of a version, and is not the last of several.
+    #[test]
+    fn kept_unknown_fields_stay_beside_an_unwrapped_row_in_the_columns_of_all_versions() {
+        let version = |more: &str| {
+            let text = format!(
+                "syntax = \"proto3\"; message E {{ R before = 1; R after = 2; string op = 3; int64 ts_ms = 4; {more} }}
+                 message R {{ int64 id = 1; }}"
+            );
+            compile(1, Language::Protobuf, &text, &[]).unwrap()
+        };
+        let value = Value { unknown_fields: UnknownFields::Keep, ..Value::default() };
+        let options = Options { value, readers: Vec::new(), limits: Limits::default() };
+        let (old, new) = (version(""), version("string source = 5;"));
+        let plan = |schema| Plan::of(schema, &[0], &options).unwrap();
+        let merged = crate::evolve::merge(&[plan(&old).schema, plan(&new).schema]).unwrap();
+        for schema in [&old, &new] {
+            let plan = plan(schema).widened(&merged.schema).unwrap();
+            let envelope = Envelope::new(&plan, Some(schema), &options).unwrap();
+            let names: Vec<&String> = envelope.fields().iter().map(|f| f.name()).collect();
+            assert_eq!(names, ["id", "_unknown"]);
+        }
+    }
 }

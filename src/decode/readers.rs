@@ -12,6 +12,7 @@ use arrow::datatypes::{DataType, Fields};
 use super::Options;
 use crate::config::{Dialect, Reader};
 
+pub use crate::evolve::rules::join;
 pub use crate::evolve::{FIELD_NUMBER, UNIT};
 /// Metadata key of the default that the schema declares and that is not filled in.
 pub const DEFAULT: &str = "forebay.default";
@@ -172,11 +173,6 @@ pub fn scrubbed(name: &str) -> Cow<'_, str> {
         }
     }
     out.into()
-}
-
-/// `device` and `os` → `device.os`
-pub fn join(path: &str, name: &str) -> String {
-    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
 }
 
 /// Where a value of a record stands, for messages: ``field `device.os[3]` at byte 17``; without a path,

@@ -264,6 +264,7 @@ fn required(field: &Field) -> String {
     }
 }
 
-pub(super) fn join(path: &str, name: &str) -> String {
+/// `device` and `os` → `device.os`
+pub fn join(path: &str, name: &str) -> String {
     if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
 }

@@ -14,10 +14,7 @@ use super::{FOOTER, Provenance};
 use crate::error::Fault;
 use crate::position::TopicPartition;
 
-pub use crate::evolve::FIELD_NUMBER;
-
-/// The same of the unit of a whole number.
-pub const UNIT: &str = "forebay.unit";
+pub use crate::evolve::{FIELD_NUMBER, UNIT};
 
 pub const PIPELINE: &str = "forebay.pipeline";
 /// Id of the commit record that names the file. Not in files that no commit names.

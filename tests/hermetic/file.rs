@@ -1,6 +1,6 @@
 //! Files are read back by parquet's own reader, which shares no code with the choices made here.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use arrow::array::*;
@@ -9,6 +9,7 @@ use arrow::datatypes::*;
 use bytes::Bytes;
 use forebay::config::{Compression, Reader};
 use forebay::error::{Code, Kind, Reject};
+use forebay::evolve::Changes;
 use forebay::file::{Encoding, ParquetFile, Provenance, learn, reject, schema};
 use forebay::position::TopicPartition;
 use forebay::record;
@@ -37,7 +38,7 @@ fn provenance() -> Provenance {
         schema_ids: BTreeSet::from([7, 42]),
         record_name: "rig.orders.Order".into(),
         target: None,
-        changes: std::collections::BTreeMap::new(),
+        changes: BTreeMap::new(),
         role: "data",
         partition_values: vec![("country".into(), Some("FR".into())), ("day".into(), None)],
     }
@@ -304,6 +305,27 @@ fn footer_names_field_numbers_of_nested_columns() {
         pairs.iter().map(|p| format!("{}={}\n", p.key, p.value.as_deref().unwrap())).collect();
     all.sort_unstable();
     assert_eq!(all.concat(), include_str!("../corpus/commit/footer.txt"));
+}
+
+#[test]
+fn footer_of_rows_with_a_targets_columns_says_whose_and_what_became_of_their_own() {
+    let changes = Changes {
+        added: vec!["b".into()],
+        promoted: vec!["m: Int32 → Int64".into()],
+        ..Changes::default()
+    };
+    let from =
+        Provenance { target: Some(42), changes: BTreeMap::from([(7, changes)]), ..provenance() };
+    let schema = Arc::new(Schema::new(vec![Field::new("m", DataType::Int64, false)]));
+    let mut file = ParquetFile::new(schema.clone(), &encoding(Compression::Gzip)).unwrap();
+    file.write(&RecordBatch::new_empty(schema)).unwrap();
+    let metadata = footer(&file.finish(&from).unwrap().0);
+    let pairs = metadata.file_metadata().key_value_metadata().unwrap();
+    let value = |key: &str| pairs.iter().find(|p| p.key == key).unwrap().value.as_deref();
+    assert_eq!(value("forebay.target_schema_id"), Some("42"));
+    let said = r#"{"7":{"added":["b"],"promoted":["m: Int32 → Int64"]}}"#;
+    assert_eq!(value("forebay.changes"), Some(said));
+    assert_eq!(Provenance::read(&metadata).unwrap(), from);
 }
 
 #[test]

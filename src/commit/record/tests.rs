@@ -84,6 +84,8 @@ fn forms() -> Vec<((&'static str, &'static str), Record)> {
     disk.identity.cluster = None;
     disk.rows = 9;
     disk.files = vec![file(Role::Data, local)];
+    let mut onto = disk.clone();
+    onto.files[0].about.target = Some(9);
     let claim = Record { kind: Kind::Claim, from: 0, to: 0, ..record(1) };
     let mut skip = Record { kind: Kind::Claim, ..record(7) };
     skip.epoch = 2;
@@ -96,6 +98,7 @@ fn forms() -> Vec<((&'static str, &'static str), Record)> {
     vec![
         (golden!("commit_s3.json"), commit),
         (golden!("commit_disk.json"), disk),
+        (golden!("commit_onto.json"), onto),
         (golden!("claim.json"), claim),
         (golden!("claim_skip.json"), skip),
         (golden!("void.json"), void),

@@ -1,5 +1,6 @@
 //! Whole objects: small ones of state, and what there is.
 
+use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::EncodingType;
 use bytes::{Bytes, BytesMut};
@@ -56,19 +57,7 @@ impl S3 {
         let request = self.client.get_object().bucket(&self.bucket).key(self.full(key));
         let send = || async {
             let answer = request.clone().send().await.map_err(failure)?;
-            let length = answer.content_length().and_then(|n| usize::try_from(n).ok());
-            let mut body = answer.body;
-            let mut bytes = BytesMut::new();
-            while let Some(chunk) = body.next().await {
-                bytes.extend_from_slice(&chunk.map_err(Failure::body)?);
-                if bytes.len() > GET_BYTES_MAX {
-                    return Ok(None);
-                }
-            }
-            match length {
-                Some(length) if length != bytes.len() => Err(Failure::body("body cut short")),
-                _ => Ok(Some(bytes.freeze())),
-            }
+            body(answer, GET_BYTES_MAX).await
         };
         match self.call(Verb::Get, key, send).await? {
             Answer::Absent => Ok(None),
@@ -97,22 +86,10 @@ impl S3 {
                 }
                 other => other.map_err(failure)?,
             };
-            let length = answer.content_length().and_then(|n| usize::try_from(n).ok());
             let is_part = answer.content_range().is_some();
             let most = if is_part { len } else { GET_BYTES_MAX };
-            let mut body = answer.body;
-            let mut bytes = BytesMut::new();
-            while let Some(chunk) = body.next().await {
-                bytes.extend_from_slice(&chunk.map_err(Failure::body)?);
-                if bytes.len() > most {
-                    return Ok(None);
-                }
-            }
-            match length {
-                Some(length) if length != bytes.len() => Err(Failure::body("body cut short")),
-                _ if is_part => Ok(Some(bytes.freeze())),
-                _ => Ok(Some(part(&bytes.freeze(), from, len))),
-            }
+            let bytes = body(answer, most).await?;
+            Ok(bytes.map(|bytes| if is_part { bytes } else { part(&bytes, from, len) }))
         };
         match self.call(Verb::Get, key, send).await? {
             Answer::Absent => Ok(None),
@@ -286,6 +263,23 @@ impl S3 {
             Some(key) => self.abort(key, &orphan.id).await,
             None => Ok(()),
         }
+    }
+}
+
+/// The bytes of an object; none for more than `most`.
+async fn body(answer: GetObjectOutput, most: usize) -> Result<Option<Bytes>, Failure> {
+    let length = answer.content_length().and_then(|n| usize::try_from(n).ok());
+    let mut body = answer.body;
+    let mut bytes = BytesMut::new();
+    while let Some(chunk) = body.next().await {
+        bytes.extend_from_slice(&chunk.map_err(Failure::body)?);
+        if bytes.len() > most {
+            return Ok(None);
+        }
+    }
+    match length {
+        Some(length) if length != bytes.len() => Err(Failure::body("body cut short")),
+        _ => Ok(Some(bytes.freeze())),
     }
 }
 
