@@ -65,8 +65,6 @@ pub struct Partition {
     pub rows: Count,
     /// Records left out on purpose: tombstones, recorded skips.
     pub skipped: Count,
-    /// Fields on the wire that the schema does not know.
-    pub unknown_fields: Count,
     /// Data files published.
     pub files: Count,
     /// Bytes of data files published, as stored.
@@ -84,6 +82,7 @@ pub struct Partition {
     /// When the last commit became durable (at first: when the partition was assigned), ms since 1970.
     pub commit_time_ms: Level,
     rejects: Mutex<BTreeMap<&'static str, u64>>,
+    unknown_fields: Mutex<BTreeMap<u32, u64>>,
     stopped: Mutex<Option<Fault>>,
 }
 
@@ -96,6 +95,16 @@ impl Partition {
     /// Rejects by code.
     pub fn rejects(&self) -> Vec<(&'static str, u64)> {
         lock(&self.rejects).iter().map(|(code, n)| (*code, *n)).collect()
+    }
+
+    /// Counts fields on the wire that the schema of this id does not know; 0 for a schema without an id.
+    pub fn unknown_field(&self, schema_id: u32, fields: u64) {
+        *lock(&self.unknown_fields).entry(schema_id).or_default() += fields;
+    }
+
+    /// Unknown fields by id of the schema.
+    pub fn unknown_fields(&self) -> Vec<(u32, u64)> {
+        lock(&self.unknown_fields).iter().map(|(id, n)| (*id, *n)).collect()
     }
 
     /// Marks the partition as stopped, or as going on (`None`).
@@ -296,11 +305,6 @@ pub static PARTITION_COUNTERS: &[Metric<Partition, u64>] = &[
         help: "Records left out on purpose: tombstones, recorded skips.",
         read: |p| p.skipped.get(),
     },
-    Metric {
-        name: "unknown_fields",
-        help: "Fields on the wire that the schema does not know.",
-        read: |p| p.unknown_fields.get(),
-    },
     Metric { name: "files", help: "Data files published.", read: |p| p.files.get() },
     Metric {
         name: "file_bytes",
@@ -313,6 +317,12 @@ pub static PARTITION_COUNTERS: &[Metric<Partition, u64>] = &[
 /// Counter of rejects (labels `topic`, `partition`, `code`).
 pub static REJECTS: (&str, &str) =
     ("rejects", "Records that became rows of reject files, by code.");
+
+/// Counter of unknown fields (labels `topic`, `partition`, `schema_id`).
+pub static UNKNOWN_FIELDS: (&str, &str) = (
+    "unknown_fields",
+    "Fields on the wire that the schema does not know, by its id (0: a schema without an id).",
+);
 
 /// Levels of a Kafka partition, in offsets; left out while unknown.
 pub static PARTITION_LEVELS: &[Metric<Partition, Option<i64>>] = &[
@@ -434,7 +444,10 @@ mod tests {
         names.extend(PARTITION_LEVELS.iter().map(|m| m.name));
         names.extend(PROCESS_LEVELS.iter().map(|m| m.name));
         names.extend(PARTITION_AGES.iter().map(|m| m.0));
-        names.extend([REJECTS, STORE_REQUESTS, REGISTRY_REQUESTS, CPU, BUILD, READY].map(|m| m.0));
+        names.extend(
+            [REJECTS, UNKNOWN_FIELDS, STORE_REQUESTS, REGISTRY_REQUESTS, CPU, BUILD, READY]
+                .map(|m| m.0),
+        );
         let count = names.len();
         names.sort_unstable();
         names.dedup();

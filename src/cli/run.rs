@@ -146,6 +146,10 @@ pub(super) async fn progress(watch: Arc<Watch>, clock: System) {
     }
 }
 
+fn schema(id: u32) -> String {
+    if id == 0 { "schemas without an id".to_owned() } else { format!("schema {id}") }
+}
+
 /// The last words of a run.
 pub(super) fn summary(totals: &Totals, ended: &Ended, clock: System, output: Output) -> String {
     let wall = clock.now().mono_ms as f64 / 1e3;
@@ -159,6 +163,7 @@ pub(super) fn summary(totals: &Totals, ended: &Ended, clock: System, output: Out
         return json!({
             "records": totals.records, "bytes": totals.bytes, "rows": totals.rows,
             "rejects": totals.rejects, "skipped": totals.tombstones,
+            "unknown_fields": totals.unknown_fields,
             "files": totals.files, "file_bytes": totals.file_bytes, "reject_files": totals.reject_files,
             "commits": totals.commits, "rewinds": totals.rewinds,
             "wall_s": wall, "cpu_s": cpu, "stopped": stopped, "dropped": ended.dropped,
@@ -182,6 +187,9 @@ pub(super) fn summary(totals: &Totals, ended: &Ended, clock: System, output: Out
     }
     for (code, n) in &totals.rejects {
         text.push_str(&format!("\n  {n} rejects {code}"));
+    }
+    for (schema_id, n) in &totals.unknown_fields {
+        text.push_str(&format!("\n  {n} fields unknown to {}", schema(*schema_id)));
     }
     for (tp, fault) in &ended.stopped {
         text.push_str(&format!("\n  {tp} stopped: {fault}"));

@@ -9,7 +9,7 @@ mod origin;
 mod schemas;
 mod targets;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch};
@@ -122,6 +122,8 @@ struct Slot {
     group: usize,
     /// The value's; 0 without one.
     schema_id: u32,
+    /// The same of the key.
+    key_schema_id: u32,
 }
 
 /// Plan of the value and of the key; none where there was none yet.
@@ -146,7 +148,8 @@ pub struct Intake {
     /// [`row::Options::is_plain`]: a value's plan has the number of its slot. Else what follows applies.
     plain: bool,
     value_plans: Vec<ValuePlan>,
-    key_plans: Vec<Arc<Plan>>,
+    /// With the ids of their schemas, 0 without one.
+    key_plans: Vec<(u32, Arc<Plan>)>,
     of_keys: decode::Options,
     /// What keys become, where the configuration says it.
     fixed_key: Result<KeyPlan, Box<Reject>>,
@@ -157,7 +160,7 @@ pub struct Intake {
     /// The value's plan of the last row that had one.
     before: Option<usize>,
     /// Unknown fields skipped by plans that are forgotten.
-    unknown_fields: u64,
+    unknown_fields: BTreeMap<u32, u64>,
     slots: Vec<Slot>,
     /// The slot of the last record.
     last: Option<usize>,
@@ -201,7 +204,7 @@ impl Intake {
             by_pair: HashMap::new(),
             last_pair: None,
             before: None,
-            unknown_fields: 0,
+            unknown_fields: BTreeMap::new(),
             slots: Vec::new(),
             last: None,
             rows: 0,
@@ -231,10 +234,19 @@ impl Intake {
         std::mem::take(&mut self.rejected)
     }
 
-    /// Unknown fields skipped since the last call.
-    pub fn take_unknown_fields(&mut self) -> u64 {
-        let forgotten = std::mem::take(&mut self.unknown_fields);
-        forgotten + self.slots.iter_mut().map(|s| s.rows.take_unknown_fields()).sum::<u64>()
+    /// Unknown fields skipped since the last call, by id of the schema that does not know them: 0 for
+    /// schemas without an id.
+    pub fn take_unknown_fields(&mut self) -> BTreeMap<u32, u64> {
+        let mut unknown = std::mem::take(&mut self.unknown_fields);
+        for slot in &mut self.slots {
+            let (of_values, of_keys) = slot.rows.take_unknown_fields();
+            for (id, fields) in [(slot.schema_id, of_values), (slot.key_schema_id, of_keys)] {
+                if fields > 0 {
+                    *unknown.entry(id).or_default() += fields;
+                }
+            }
+        }
+        unknown
     }
 
     /// Takes one record: a row, a reject, a skip, or a wait.
@@ -446,7 +458,7 @@ impl Intake {
                     Plan::compile(&schema, &message.1, &self.of_keys).map_err(|f| refused(&f))
                 });
                 let made = made.map(|plan| {
-                    self.key_plans.push(plan);
+                    self.key_plans.push((schema.id, plan));
                     self.key_plans.len() - 1
                 });
                 self.keys.remember(&message, &made);
@@ -484,7 +496,9 @@ impl Intake {
 
     fn add_value(&mut self, value: ValuePlan) -> Result<usize, Box<Reject>> {
         if self.plain {
-            return self.make_slot(Some(value), KeyPlan::None).map_err(|fault| refused(&fault));
+            return self
+                .make_slot(Some(value), (0, KeyPlan::None))
+                .map_err(|fault| refused(&fault));
         }
         self.value_plans.push(value);
         Ok(self.value_plans.len() - 1)
@@ -496,11 +510,11 @@ impl Intake {
             return made.clone();
         }
         let value = pair.0.and_then(|plan| self.value_plans.get(plan)).cloned();
-        let key = match pair.1.and_then(|plan| self.key_plans.get(plan)) {
-            Some(plan) => KeyPlan::Plan(plan.clone()),
-            None => self.fixed_key.clone().map_err(of_key)?,
+        let (key_schema_id, key) = match pair.1.and_then(|plan| self.key_plans.get(plan)) {
+            Some((id, plan)) => (*id, KeyPlan::Plan(plan.clone())),
+            None => (0, self.fixed_key.clone().map_err(of_key)?),
         };
-        let made = self.make_slot(value.clone(), key.clone()).map_err(|fault| {
+        let made = self.make_slot(value.clone(), (key_schema_id, key.clone())).map_err(|fault| {
             // The key is to blame if the value does without it.
             let alone = matches!(key, KeyPlan::Plan(_)) && self.fits(value, KeyPlan::None).is_ok();
             Stop::Reject(refused(&fault), if alone { Side::Key } else { Side::Value })
@@ -519,10 +533,16 @@ impl Intake {
         Ok((plan, bound))
     }
 
-    fn make_slot(&mut self, value: Option<ValuePlan>, key: KeyPlan) -> Result<usize, Fault> {
+    /// `key`: with the id of its schema.
+    fn make_slot(
+        &mut self,
+        value: Option<ValuePlan>,
+        (key_schema_id, key): (u32, KeyPlan),
+    ) -> Result<usize, Fault> {
         let schema_id = value.as_ref().map_or(0, ValuePlan::schema_id);
         let (plan, bound) = self.fits(value, key)?;
-        self.slots.push(Slot { rows: Builder::new(plan), bound, group: usize::MAX, schema_id });
+        let (rows, group) = (Builder::new(plan), usize::MAX);
+        self.slots.push(Slot { rows, bound, group, schema_id, key_schema_id });
         Ok(self.slots.len() - 1)
     }
 

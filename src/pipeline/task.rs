@@ -11,7 +11,7 @@
 mod chain;
 mod seal;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use self::seal::Interval;
@@ -200,7 +200,8 @@ pub struct Counters {
     pub bytes: u64,
     pub rejects: HashMap<&'static str, u64>,
     pub tombstones: u64,
-    pub unknown_fields: u64,
+    /// By id of the schema that does not know them; 0 for schemas without an id.
+    pub unknown_fields: BTreeMap<u32, u64>,
     /// Closed files, their rows and bytes, by role (`data`, `reject`).
     pub files: HashMap<&'static str, (u64, u64, u64)>,
     pub commits: u64,

@@ -23,7 +23,8 @@ pub struct Totals {
     pub rows: u64,
     pub rejects: BTreeMap<&'static str, u64>,
     pub tombstones: u64,
-    pub unknown_fields: u64,
+    /// By id of the schema that does not know them; 0 for schemas without an id.
+    pub unknown_fields: BTreeMap<u32, u64>,
     /// Closed data files and their bytes.
     pub files: u64,
     pub file_bytes: u64,
@@ -183,7 +184,6 @@ impl Watch {
         shown.records.add(counted.records);
         shown.record_bytes.add(counted.bytes);
         shown.skipped.add(counted.tombstones);
-        shown.unknown_fields.add(counted.unknown_fields);
         shown.position.set(task.position());
         if let Some(time) = counted.last_timestamp_ms {
             shown.record_time_ms.set(time);
@@ -193,7 +193,10 @@ impl Watch {
         totals.records += counted.records;
         totals.bytes += counted.bytes;
         totals.tombstones += counted.tombstones;
-        totals.unknown_fields += counted.unknown_fields;
+        for (schema_id, fields) in counted.unknown_fields {
+            *totals.unknown_fields.entry(schema_id).or_default() += fields;
+            shown.unknown_field(schema_id, fields);
+        }
         totals.rewinds += counted.rewinds;
         for (code, n) in counted.rejects {
             *totals.rejects.entry(code).or_default() += n;

@@ -16,6 +16,7 @@ use crate::position::TopicPartition;
 use crate::telemetry::{
     BUILD, CPU, PARTITION_AGES, PARTITION_COUNTERS, PARTITION_LEVELS, PREFIX, PROCESS_LEVELS,
     Partition, READY, REGISTRY_REQUESTS, REJECTS, Reason, STORE_REQUESTS, Telemetry,
+    UNKNOWN_FIELDS,
 };
 
 /// The whole text of a scrape.
@@ -78,12 +79,26 @@ fn counters(encoder: &mut DescriptorEncoder<'_>, partitions: &[Series]) -> Resul
             ConstCounter::new(value).encode(family.encode_family(&series.labels())?)?;
         }
     }
-    let (name, help) = REJECTS;
+    let by_code = |p: &Partition| p.rejects().into_iter().map(|(c, n)| (c.to_owned(), n)).collect();
+    labelled(encoder, partitions, REJECTS, "code", by_code)?;
+    let by_schema =
+        |p: &Partition| p.unknown_fields().into_iter().map(|(id, n)| (id.to_string(), n)).collect();
+    labelled(encoder, partitions, UNKNOWN_FIELDS, "schema_id", by_schema)
+}
+
+/// A counter with one label more than its Kafka partition.
+fn labelled(
+    encoder: &mut DescriptorEncoder<'_>,
+    partitions: &[Series],
+    (name, help): (&'static str, &'static str),
+    label: &'static str,
+    read: impl Fn(&Partition) -> Vec<(String, u64)>,
+) -> Result<(), Error> {
     let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
     for series in partitions {
-        for (code, count) in series.values.rejects() {
+        for (value, count) in read(&series.values) {
             let [topic, partition] = series.labels();
-            let labels = [topic, partition, ("code", code)];
+            let labels = [topic, partition, (label, value.as_str())];
             ConstCounter::new(count).encode(family.encode_family(&labels)?)?;
         }
     }
@@ -188,6 +203,7 @@ pub(super) fn status(telemetry: &Telemetry, now_ms: i64) -> Value {
             "records": p.records.get(),
             "rows": p.rows.get(),
             "rejects": p.rejects().into_iter().map(|(c, n)| (c.to_owned(), json!(n))).collect::<serde_json::Map<_, _>>(),
+            "unknown_fields": p.unknown_fields().into_iter().map(|(id, n)| (id.to_string(), json!(n))).collect::<serde_json::Map<_, _>>(),
             "files": p.files.get(),
             "stopped": p.stopped().map(|f| f.to_string()),
         })

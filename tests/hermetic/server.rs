@@ -40,6 +40,7 @@ fn filled() -> Arc<Telemetry> {
     partition.record_bytes.add(1_200);
     partition.rows.add(10);
     partition.reject(CODE.id, 2);
+    partition.unknown_field(7, 4);
     partition.position.set(100);
     partition.end.set(150);
     partition.commit_time_ms.set(0);
@@ -104,6 +105,7 @@ async fn metrics_are_openmetrics_text_with_these_names() {
         "forebay_record_bytes_total{topic=\"orders\",partition=\"3\"} 1200",
         "forebay_rows_total{topic=\"orders\",partition=\"3\"} 10",
         "forebay_rejects_total{topic=\"orders\",partition=\"3\",code=\"FB0999\"} 2",
+        "forebay_unknown_fields_total{topic=\"orders\",partition=\"3\",schema_id=\"7\"} 4",
         "forebay_position_offset{topic=\"orders\",partition=\"3\"} 100",
         "# TYPE forebay_lag_offsets gauge",
         "forebay_lag_offsets{topic=\"orders\",partition=\"3\"} 50",

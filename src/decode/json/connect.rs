@@ -107,7 +107,7 @@ pub(super) fn shape(schema: &[u8]) -> Result<(Shape, Option<String>), Fault> {
     let text = std::str::from_utf8(schema).unwrap_or_default();
     let tree = Tree::parse(text).map_err(|why| {
         let code = too_wide_or(&why, &codes::CONNECT);
-        Fault::new(code, format!("connect schema: {}", why.message))
+        Fault::new(code, format!("connect schema: {}", why.reject().message))
     })?;
     // JsonConverter writes data without a schema with a null one.
     if tree == Tree::Null {

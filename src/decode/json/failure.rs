@@ -20,8 +20,9 @@ pub(super) struct Failure {
     pub(super) code: &'static Code,
     /// Segments, innermost first.
     path: Vec<String>,
-    at: usize,
-    found: String,
+    /// Byte of the text.
+    pub(super) at: usize,
+    pub(super) found: String,
 }
 
 pub(super) type Read<T> = Result<T, Box<Failure>>;

@@ -4,13 +4,16 @@
 use std::collections::HashMap;
 
 use super::codes;
-use super::tree::{Object, Tree, too_wide_or};
+use super::tree::{Object, Tree, line_and_column, too_wide_or};
 use crate::error::Fault;
 use crate::registry::JsonSchema;
 
 /// A text with its tree.
 #[derive(Debug)]
-pub(super) struct Document {
+pub(super) struct Document<'t> {
+    /// Name of the reference; none for the schema itself.
+    name: &'t str,
+    text: &'t str,
     tree: Tree,
     /// `$id` of the whole, or the name it is registered under.
     id: String,
@@ -36,17 +39,15 @@ impl<'d> Place<'d> {
 }
 
 /// The texts of one schema: itself first, then its references.
-pub(super) fn documents(schema: &JsonSchema) -> Result<Vec<Document>, Fault> {
-    let own = std::iter::once(("", &schema.text));
-    let others = schema.references.iter().map(|(name, text)| (name.as_str(), text));
+pub(super) fn documents(schema: &JsonSchema) -> Result<Vec<Document<'_>>, Fault> {
+    let own = std::iter::once(("", schema.text.as_str()));
+    let others = schema.references.iter().map(|(name, text)| (name.as_str(), text.as_str()));
     own.chain(others)
         .map(|(name, text)| {
             let tree = Tree::parse(text).map_err(|why| {
-                let what = if name.is_empty() { "its text" } else { name };
-                Fault::new(
-                    too_wide_or(&why, &codes::SCHEMA),
-                    format!("json schema, {what}: {}", why.message),
-                )
+                let place = place(name, Some(line_and_column(text, why.at)));
+                let message = format!("json schema: {place}: {}", why.found);
+                Fault::new(too_wide_or(&why, &codes::SCHEMA), message)
             })?;
             let word = |key| tree.object().and_then(|o| o.text(key)).unwrap_or_default();
             let id = [word("$id"), word("id"), name].into_iter().find(|id| !id.is_empty());
@@ -55,15 +56,22 @@ pub(super) fn documents(schema: &JsonSchema) -> Result<Vec<Document>, Fault> {
             // Without a dialect, registries take draft 7.
             let modern = !dialect.is_empty() && !old.iter().any(|draft| dialect.contains(draft));
             let id = id.unwrap_or_default().trim_end_matches('#').to_owned();
-            Ok(Document { id, modern, tree })
+            Ok(Document { name, text, id, modern, tree })
         })
         .collect()
+}
+
+/// ``line 3 column 7``, ``reference `a.json` line 3 column 7``
+fn place(name: &str, line_and_column: Option<(usize, usize)>) -> String {
+    let reference = if name.is_empty() { String::new() } else { format!("reference `{name}` ") };
+    let (line, column) = line_and_column.unwrap_or((1, 1));
+    format!("{reference}line {line} column {column}")
 }
 
 /// What can be referred to.
 #[derive(Debug)]
 pub(super) struct References<'d> {
-    documents: &'d [Document],
+    documents: &'d [Document<'d>],
     /// By name and by `$id`, as written and in full.
     named: HashMap<String, (usize, &'d Tree)>,
     /// By document and anchor.
@@ -72,7 +80,7 @@ pub(super) struct References<'d> {
 
 impl<'d> References<'d> {
     /// `names`: those the references are registered under, in the order of `documents` after the first.
-    pub(super) fn new(documents: &'d [Document], schema: &JsonSchema) -> Self {
+    pub(super) fn new(documents: &'d [Document<'d>], schema: &JsonSchema) -> Self {
         let (named, anchors) = (HashMap::new(), HashMap::new());
         let mut references = Self { documents, named, anchors };
         for (at, document) in documents.iter().enumerate() {
@@ -96,6 +104,13 @@ impl<'d> References<'d> {
 
     pub(super) fn is_modern(&self, place: Place<'_>) -> bool {
         self.documents[place.document].modern
+    }
+
+    /// Where `tree` stands, for messages: ``json schema: line 3 column 7``.
+    #[cold]
+    pub(super) fn at(&self, document: usize, tree: &Tree) -> String {
+        let Document { name, text, tree: whole, .. } = &self.documents[document];
+        format!("json schema: {}", place(name, whole.line_and_column(text, tree)))
     }
 
     fn collect(&mut self, at: usize, tree: &'d Tree) {
@@ -128,11 +143,17 @@ impl<'d> References<'d> {
         }
     }
 
-    /// Follows `reference` from `place`. Error: [`codes::REFERENCE`].
-    pub(super) fn follow(&self, place: Place<'d>, reference: &str) -> Result<Place<'d>, Fault> {
+    /// Follows `reference` from `place`; `said` is its text in the tree. Error: [`codes::REFERENCE`].
+    pub(super) fn follow(
+        &self,
+        place: Place<'d>,
+        reference: &str,
+        said: &Tree,
+    ) -> Result<Place<'d>, Fault> {
         let (uri, fragment) = reference.split_once('#').unwrap_or((reference, ""));
         let missing = |why: &str| {
-            Fault::new(&codes::REFERENCE, format!("json schema reference `{reference}`: {why}"))
+            let at = self.at(place.document, said);
+            Fault::new(&codes::REFERENCE, format!("{at}: `$ref` to `{reference}`: {why}"))
         };
         let (document, base) = if uri.is_empty() {
             (place.document, place.base)

@@ -21,7 +21,7 @@ use crate::config::Connect;
 use crate::decode::codes as shared;
 use crate::decode::columns::COLUMNS_MAX;
 use crate::decode::readers::join;
-use crate::error::Fault;
+use crate::error::{Code, Fault};
 use combine::union;
 
 /// Schemas inside one another that are followed.
@@ -62,30 +62,31 @@ impl<'d> Reader<'d> {
     fn shape(&mut self, place: Place<'d>, path: &str) -> Read<Shape> {
         self.read += 1;
         if self.read > READ_MAX {
-            return Err(Fault::new(
-                &shared::TOO_WIDE,
-                format!(
-                    "json schema at `{path}`: more than {READ_MAX} schemas to read, at most that allowed; split the topic"
-                ),
-            ));
+            let found = format!(
+                "more than {READ_MAX} schemas to read, at most that allowed; split the topic"
+            );
+            return Err(self.refuse(&shared::TOO_WIDE, place, path, place.tree, &found));
         }
         let object = match place.tree {
             Tree::Object(object) => object,
             Tree::Bool(true) => return Ok(Kind::Any.into()),
             Tree::Bool(false) => return Ok(Kind::Null.into()),
-            other => return Err(unreadable(path, other, "a schema: an object or a boolean")),
+            other => {
+                return Err(self.unreadable(
+                    place,
+                    path,
+                    other,
+                    "a schema: an object or a boolean",
+                ));
+            }
         };
         let identity = std::ptr::from_ref(place.tree);
         if self.open.contains(&identity) {
             return Ok(Kind::Recursive.into());
         }
         if self.open.len() >= OPEN_MAX {
-            return Err(Fault::new(
-                &shared::DEPTH,
-                format!(
-                    "json schema at `{path}`: schemas nested {OPEN_MAX} levels deep, fewer required"
-                ),
-            ));
+            let found = format!("schemas nested {OPEN_MAX} levels deep, fewer required");
+            return Err(self.refuse(&shared::DEPTH, place, path, place.tree, &found));
         }
         self.open.push(identity);
         let shape = self.object(place, object, path);
@@ -99,12 +100,12 @@ impl<'d> Reader<'d> {
         let Some(reference) = keys.iter().find_map(|key| object.get(key)) else {
             return self.own(place, object, path);
         };
-        let Tree::Text(reference) = reference else {
-            return Err(unreadable(path, reference, "the text of a reference"));
+        let Tree::Text(text) = reference else {
+            return Err(self.unreadable(place, path, reference, "the text of a reference"));
         };
-        let target = self.references.follow(place, reference)?;
+        let target = self.references.follow(place, text, reference)?;
         let mut shape = self.shape(target, path)?;
-        let last = reference.rsplit(['/', '#']).find(|s| !s.is_empty());
+        let last = text.rsplit(['/', '#']).find(|s| !s.is_empty());
         shape.name = last.map(|name| name.trim_end_matches(".json").to_owned()).or(shape.name);
         if self.references.is_modern(place) && says_something(object) {
             let own = self.own(place, object, path)?;
@@ -119,7 +120,7 @@ impl<'d> Reader<'d> {
         let mut shape = self.combined(place, object, base, path)?;
         if let Some(all) = object.get("allOf") {
             let mut parts = vec![shape];
-            for part in list(all, "allOf", path)? {
+            for part in self.list(place, all, "allOf", path)? {
                 parts.push(self.shape(place.inner(part), path)?);
             }
             shape = self.merge(parts, path);
@@ -140,15 +141,15 @@ impl<'d> Reader<'d> {
             Some(Tree::List(several)) => {
                 let texts = several.iter().map(|t| match t {
                     Tree::Text(text) => Ok(text.as_str()),
-                    other => Err(unreadable(path, other, "the name of a type")),
+                    other => Err(self.unreadable(place, path, other, "the name of a type")),
                 });
                 texts.collect::<Read<Vec<_>>>()?
             }
-            Some(other) => return Err(unreadable(path, other, "the name of a type")),
+            Some(other) => return Err(self.unreadable(place, path, other, "the name of a type")),
             None => self.guessed(object),
         };
         let values: Option<Vec<&Tree>> = match (object.get("enum"), object.get("const")) {
-            (Some(values), _) => Some(list(values, "enum", path)?.iter().collect()),
+            (Some(values), _) => Some(self.list(place, values, "enum", path)?.iter().collect()),
             (None, Some(value)) => Some(vec![value]),
             (None, None) => None,
         };
@@ -220,12 +221,11 @@ impl<'d> Reader<'d> {
             ("array", ..) => self.array(place, object, hint == "map", path)?,
             ("object", ..) => self.members(place, object, hint == "map", path)?,
             _ => {
-                return Err(Fault::new(
-                    &codes::SCHEMA,
-                    format!(
-                        "json schema at `{path}`: type `{name}`, one of null, boolean, integer, number, string, array, object required"
-                    ),
-                ));
+                let found = object.get("type").unwrap_or(place.tree);
+                let why = format!(
+                    "type `{name}`, one of null, boolean, integer, number, string, array, object required"
+                );
+                return Err(self.refuse(&codes::SCHEMA, place, path, found, &why));
             }
         })
     }
@@ -263,7 +263,7 @@ impl<'d> Reader<'d> {
         let properties = match object.get("properties") {
             None => None,
             Some(Tree::Object(properties)) => Some(properties),
-            Some(other) => return Err(unreadable(path, other, "an object of schemas")),
+            Some(other) => return Err(self.unreadable(place, path, other, "an object of schemas")),
         };
         let mut required = Vec::new();
         if let Some(Tree::List(names)) = object.get("required") {
@@ -285,7 +285,7 @@ impl<'d> Reader<'d> {
             },
             (Some(Tree::Bool(_)) | None, _) => None,
             (Some(Tree::Object(_)), Some(_)) => None,
-            (Some(other), _) => return Err(unreadable(path, other, "a schema")),
+            (Some(other), _) => return Err(self.unreadable(place, path, other, "a schema")),
         };
         if let (Some(values), true) = (schema_of_others, bare && required.is_empty() || map) {
             let values = self.shape(place.inner(values), &format!("{path}[]"))?;
@@ -313,19 +313,40 @@ impl<'d> Reader<'d> {
         }
         Ok(Kind::Struct(Struct { fields, required, open }))
     }
-}
 
-fn list<'t>(tree: &'t Tree, key: &str, path: &str) -> Read<&'t [Tree]> {
-    match tree {
-        Tree::List(items) => Ok(items),
-        other => Err(unreadable(path, other, &format!("a list of `{key}`"))),
+    fn list<'t>(
+        &self,
+        place: Place<'d>,
+        tree: &'t Tree,
+        key: &str,
+        path: &str,
+    ) -> Read<&'t [Tree]> {
+        match tree {
+            Tree::List(items) => Ok(items),
+            other => Err(self.unreadable(place, path, other, &format!("a list of `{key}`"))),
+        }
     }
-}
 
-#[cold]
-fn unreadable(path: &str, found: &Tree, required: &str) -> Fault {
-    let message = format!("json schema at `{path}`: {}, {required} required", found.kind());
-    Fault::new(&codes::SCHEMA, message)
+    #[cold]
+    fn unreadable(&self, place: Place<'d>, path: &str, found: &Tree, required: &str) -> Fault {
+        let why = format!("{}, {required} required", found.kind());
+        self.refuse(&codes::SCHEMA, place, path, found, &why)
+    }
+
+    /// ``json schema: line 3 column 7: field `a.b`: a number, a schema required``
+    #[cold]
+    fn refuse(
+        &self,
+        code: &'static Code,
+        place: Place<'d>,
+        path: &str,
+        tree: &Tree,
+        why: &str,
+    ) -> Fault {
+        let at = self.references.at(place.document, tree);
+        let field = if path.is_empty() { String::new() } else { format!("field `{path}`: ") };
+        Fault::new(code, format!("{at}: {field}{why}"))
+    }
 }
 
 /// What `enum` or `const` alone let guess.

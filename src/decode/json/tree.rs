@@ -6,7 +6,7 @@ use super::failure::Failure;
 use super::schema::READ_MAX;
 use super::token::{Bad, Cursor};
 use crate::decode::codes as shared;
-use crate::error::{Code, Reject};
+use crate::error::Code;
 
 /// Deepest nesting of a schema's text. A level of columns takes two or three of these.
 pub(super) const LEVELS_MAX: u32 = 400;
@@ -75,13 +75,41 @@ impl Object {
 
 impl Tree {
     /// Error: where the text is no JSON, or too much of it, and why.
-    pub(super) fn parse(text: &str) -> Result<Tree, Box<Reject>> {
+    pub(super) fn parse(text: &str) -> Result<Tree, Box<Failure>> {
         let mut cursor = Cursor::new(text);
         let tree = value(&mut cursor, LEVELS_MAX);
         let tree = tree.map_err(|bad| Failure::bad(bad, &cursor));
         let done = cursor.is_done();
         tree.and_then(|tree| if done { Ok(tree) } else { Err(Failure::trailing(&cursor)) })
-            .map_err(|failure| failure.reject())
+    }
+
+    /// Line and column, from 1, of a value inside this one, which `text` was read to. None: it is not inside.
+    #[cold]
+    pub(super) fn line_and_column(&self, text: &str, inside: &Tree) -> Option<(usize, usize)> {
+        let mut steps = Vec::new();
+        if !self.leads_to(inside, &mut steps) {
+            return None;
+        }
+        let mut cursor = Cursor::new(text);
+        steps.into_iter().rev().try_for_each(|step| enter(&mut cursor, step)).ok()?;
+        cursor.peek();
+        Some(line_and_column(text, cursor.at()))
+    }
+
+    /// The way to a value inside, by its place in each list and object: the last step first.
+    fn leads_to(&self, inside: &Tree, steps: &mut Vec<usize>) -> bool {
+        if std::ptr::eq(self, inside) {
+            return true;
+        }
+        let at = match self {
+            Tree::List(items) => items.iter().position(|item| item.leads_to(inside, steps)),
+            Tree::Object(object) => {
+                object.members.iter().position(|(_, value)| value.leads_to(inside, steps))
+            }
+            _ => None,
+        };
+        steps.extend(at);
+        at.is_some()
     }
 
     pub(super) fn object(&self) -> Option<&Object> {
@@ -105,7 +133,7 @@ impl Tree {
 }
 
 /// The code of a schema whose text could not be read: that of its size, or the one given.
-pub(super) fn too_wide_or(why: &Reject, code: &'static Code) -> &'static Code {
+pub(super) fn too_wide_or(why: &Failure, code: &'static Code) -> &'static Code {
     if why.code == &shared::TOO_WIDE { &shared::TOO_WIDE } else { code }
 }
 
@@ -168,6 +196,31 @@ fn value(cursor: &mut Cursor<'_>, levels: u32) -> Result<Tree, Bad> {
         b'n' => cursor.null().map(|()| Tree::Null),
         _ => Ok(Tree::Number(cursor.number()?.text.to_owned())),
     }
+}
+
+/// Moves to the value at place `step` of the list or object that stands here.
+fn enter(cursor: &mut Cursor<'_>, step: usize) -> Result<(), Bad> {
+    let keyed = cursor.peek() == b'{';
+    cursor.step();
+    for before in (0..=step).rev() {
+        if keyed {
+            cursor.peek();
+            cursor.skip_string()?;
+            cursor.require(b':', "`:`")?;
+        }
+        if before > 0 {
+            cursor.skip(LEVELS_MAX)?;
+            cursor.require(b',', "`,`")?;
+        }
+    }
+    Ok(())
+}
+
+/// Line and column, from 1, of byte `at`; columns count characters.
+pub(super) fn line_and_column(text: &str, at: usize) -> (usize, usize) {
+    let before = &text[..text.floor_char_boundary(at)];
+    let start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    (before.matches('\n').count() + 1, before[start..].chars().count() + 1)
 }
 
 fn text(cursor: &mut Cursor<'_>) -> Result<String, Bad> {

@@ -124,7 +124,7 @@ impl Intake {
         let known = self.embedded_keys.by_schema.get(envelope.schema).cloned();
         let made = known.unwrap_or_else(|| {
             let made = embedded(envelope.schema, &self.of_keys).map(|plan| {
-                self.key_plans.push(plan);
+                self.key_plans.push((0, plan));
                 self.key_plans.len() - 1
             });
             self.embedded_keys.remember(envelope.schema, &made);

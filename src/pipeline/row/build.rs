@@ -122,9 +122,9 @@ impl Builder {
     }
 
     /// Unknown fields skipped since the last call.
-    pub fn take_unknown_fields(&mut self) -> u64 {
-        self.value.as_mut().map_or(0, Decoder::take_unknown_fields)
-            + self.beside.as_mut().map_or(0, |b| b.keys.take_unknown_fields())
+    pub fn take_unknown_fields(&mut self) -> (u64, u64) {
+        let of_values = self.value.as_mut().map_or(0, Decoder::take_unknown_fields);
+        (of_values, self.beside.as_mut().map_or(0, |b| b.keys.take_unknown_fields()))
     }
 
     /// Forgets all rows, and keys that no row has.

@@ -481,19 +481,83 @@ fn neighbours_of_a_reference_count_since_2019() {
     );
 }
 
+/// Takes the mark out of a text: the text, and the line and column where it stood.
+fn marked(text: &str) -> (String, String) {
+    let at = text.find('☞').unwrap();
+    let lines: Vec<&str> = text[..at].split('\n').collect();
+    let place =
+        format!("line {} column {}", lines.len(), lines[lines.len() - 1].chars().count() + 1);
+    (text.replacen('☞', "", 1), place)
+}
+
 #[test]
-fn schema_that_is_none_is_refused_with_its_place() {
-    for (schema, code) in [
-        (r#"{"properties":{"a":{"type":"text"}}}"#, "FB0271"),
-        (r#"{"properties":{"a":{"type":5}}}"#, "FB0271"),
-        (r#"{"properties":[]}"#, "FB0271"),
-        (r#"{"properties":{"a":5}}"#, "FB0271"),
-        (r#"{"properties":{"a":{"oneOf":{}}}}"#, "FB0271"),
-        (r#"{"properties":{"a":{"$ref":5}}}"#, "FB0271"),
-        ("5", "FB0271"),
+fn schema_that_is_none_is_refused_with_its_line_and_column() {
+    for (schema, why) in [
+        (
+            r#"{"properties":{"a":{"type":☞"text"}}}"#,
+            "field `a`: type `text`, one of null, boolean, integer, number, string, array, object required",
+        ),
+        (
+            "{\"title\":\"é\", \"properties\" : {\n  \"b\": {}, \"a\":{ \"type\":\n\t ☞5}}}",
+            "field `a`: a number, the name of a type required",
+        ),
+        (
+            r#"{"properties":{"a":{"type":["null",☞[]]}}}"#,
+            "field `a`: an array, the name of a type required",
+        ),
+        ("{\"properties\":\n ☞[]}", "an array, an object of schemas required"),
+        (
+            r#"{"properties":{"a":{},"a":☞5}}"#,
+            "field `a`: a number, a schema: an object or a boolean required",
+        ),
+        (
+            r#"{"properties":{"a":{"oneOf":☞{}}}}"#,
+            "field `a`: an object, a list of `oneOf` required",
+        ),
+        (
+            r#"{"properties":{"a":{"allOf":[{},{"enum":☞1}]}}}"#,
+            "field `a`: a number, a list of `enum` required",
+        ),
+        (
+            r#"{"properties":{"a":{"items":{"items":☞null}}}}"#,
+            "field `a[][]`: null, a schema: an object or a boolean required",
+        ),
+        (
+            r#"{"properties":{"a":{"$ref":☞5}}}"#,
+            "field `a`: a number, the text of a reference required",
+        ),
+        (
+            r##"{"properties":{"a":{"$ref":"#/definitions/b"}},"definitions":{"b":{"type":☞"x"}}}"##,
+            "field `a`: type `x`, one of null, boolean, integer, number, string, array, object required",
+        ),
+        ("\n ☞5", "a number, a schema: an object or a boolean required"),
     ] {
-        assert_eq!(try_plan(schema, &native()).unwrap_err().code.id, code, "{schema}");
+        let (schema, place) = marked(schema);
+        let fault = try_plan(&schema, &native()).unwrap_err();
+        assert_eq!(fault.code.id, "FB0271", "{schema}");
+        assert_eq!(fault.message, format!("json schema: {place}: {why}"), "{schema}");
     }
+    let own = r#"{"properties":{"a":{"$ref":"b.json"}}}"#;
+    let (other, place) = marked("{\n \"properties\":{\"c\":{\"type\":☞7}}}");
+    let fault = with_references(own, &[("b.json", &other)], &native()).unwrap_err();
+    let why = "field `a.c`: a number, the name of a type required";
+    assert_eq!(fault.message, format!("json schema: reference `b.json` {place}: {why}"));
+}
+
+#[test]
+fn schema_too_wide_or_of_no_reference_is_refused_with_its_line_and_column() {
+    let wide = format!("{{\"oneOf\":\n[{}{{}}]}}", "{},".repeat(1 << 17));
+    let fault = try_plan(&wide, &native()).unwrap_err();
+    assert!(fault.message.starts_with("json schema: line 2 column "), "{fault}");
+    let (schema, place) = marked("{\"properties\":\n{\"a\":{\"$ref\": ☞\"#/definitions/b\"}}}");
+    let fault = try_plan(&schema, &native()).unwrap_err();
+    let why = "`$ref` to `#/definitions/b`: nothing stands there, a schema required";
+    assert_eq!((fault.code.id, fault.message), ("FB0272", format!("json schema: {place}: {why}")));
+    let fault = with_references("{}", &[("b.json", "{\n  nonsense}")], &native()).unwrap_err();
+    assert!(
+        fault.message.starts_with("json schema: reference `b.json` line 2 column 3: "),
+        "{fault}"
+    );
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Several schemas for one value → one [`Shape`]: `allOf`, `oneOf`, `anyOf`, several types.
 
-use super::{Read, Reader, list};
+use super::{Read, Reader};
 use crate::decode::json::refs::Place;
 use crate::decode::json::shape::{Field, Kind, Shape, Struct};
 use crate::decode::json::tree::Object;
@@ -21,7 +21,7 @@ impl<'d> Reader<'d> {
             self.notes.push(format!("{path}: anyOf beside oneOf is not read"));
         }
         let mut shapes = Vec::new();
-        for branch in list(branches, key, path)? {
+        for branch in self.list(place, branches, key, path)? {
             shapes.push(self.shape(place.inner(branch), path)?);
         }
         if is_bare(&base) {
