@@ -181,3 +181,22 @@ impl RecordBatch {
         (0..self.records.len()).map(|i| self.get(i))
     }
 }
+
+/// Where records that are rows and their schema disagree, counted; none of it rejects a record.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Oddities {
+    /// Fields and members that the schema does not know.
+    pub unknown_fields: u64,
+    /// Protobuf's `required` fields that did not come: null, or the default.
+    pub missing_fields: u64,
+    /// Keys of a JSON object that came before: the last one counts.
+    pub repeated_keys: u64,
+}
+
+impl std::ops::AddAssign for Oddities {
+    fn add_assign(&mut self, more: Self) {
+        self.unknown_fields += more.unknown_fields;
+        self.missing_fields += more.missing_fields;
+        self.repeated_keys += more.repeated_keys;
+    }
+}

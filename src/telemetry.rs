@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::error::Fault;
 use crate::position::TopicPartition;
+use crate::record::Oddities;
 
 /// A count that only grows.
 #[derive(Debug, Default)]
@@ -82,7 +83,7 @@ pub struct Partition {
     /// When the last commit became durable (at first: when the partition was assigned), ms since 1970.
     pub commit_time_ms: Level,
     rejects: Mutex<BTreeMap<&'static str, u64>>,
-    unknown_fields: Mutex<BTreeMap<u32, u64>>,
+    oddities: Mutex<BTreeMap<u32, Oddities>>,
     stopped: Mutex<Option<Fault>>,
 }
 
@@ -97,14 +98,14 @@ impl Partition {
         lock(&self.rejects).iter().map(|(code, n)| (*code, *n)).collect()
     }
 
-    /// Counts fields on the wire that the schema of this id does not know; 0 for a schema without an id.
-    pub fn unknown_field(&self, schema_id: u32, fields: u64) {
-        *lock(&self.unknown_fields).entry(schema_id).or_default() += fields;
+    /// `schema_id`: 0 for a schema without an id.
+    pub fn count_oddities(&self, schema_id: u32, oddities: Oddities) {
+        *lock(&self.oddities).entry(schema_id).or_default() += oddities;
     }
 
-    /// Unknown fields by id of the schema.
-    pub fn unknown_fields(&self) -> Vec<(u32, u64)> {
-        lock(&self.unknown_fields).iter().map(|(id, n)| (*id, *n)).collect()
+    /// Where records and schemas disagree, by id of the schema.
+    pub fn oddities(&self) -> Vec<(u32, Oddities)> {
+        lock(&self.oddities).iter().map(|(id, o)| (*id, *o)).collect()
     }
 
     /// Marks the partition as stopped, or as going on (`None`).
@@ -318,11 +319,25 @@ pub static PARTITION_COUNTERS: &[Metric<Partition, u64>] = &[
 pub static REJECTS: (&str, &str) =
     ("rejects", "Records that became rows of reject files, by code.");
 
-/// Counter of unknown fields (labels `topic`, `partition`, `schema_id`).
-pub static UNKNOWN_FIELDS: (&str, &str) = (
-    "unknown_fields",
-    "Fields on the wire that the schema does not know, by its id (0: a schema without an id).",
-);
+/// Counters of a schema in a Kafka partition (labels `topic`, `partition`, `schema_id`; 0: a schema without an
+/// id); rendered with `_total`, where they are not zero.
+pub static SCHEMA_COUNTERS: &[Metric<Oddities, u64>] = &[
+    Metric {
+        name: "unknown_fields",
+        help: "Fields that the schema does not know, by its id.",
+        read: |o| o.unknown_fields,
+    },
+    Metric {
+        name: "missing_fields",
+        help: "Required fields of Protobuf that did not come, by id of the schema.",
+        read: |o| o.missing_fields,
+    },
+    Metric {
+        name: "repeated_keys",
+        help: "Keys of a JSON object that came before, by id of the schema.",
+        read: |o| o.repeated_keys,
+    },
+];
 
 /// Levels of a Kafka partition, in offsets; left out while unknown.
 pub static PARTITION_LEVELS: &[Metric<Partition, Option<i64>>] = &[
@@ -441,13 +456,11 @@ mod tests {
     #[test]
     fn names_are_unique_and_of_the_allowed_characters() {
         let mut names: Vec<&str> = PARTITION_COUNTERS.iter().map(|m| m.name).collect();
+        names.extend(SCHEMA_COUNTERS.iter().map(|m| m.name));
         names.extend(PARTITION_LEVELS.iter().map(|m| m.name));
         names.extend(PROCESS_LEVELS.iter().map(|m| m.name));
         names.extend(PARTITION_AGES.iter().map(|m| m.0));
-        names.extend(
-            [REJECTS, UNKNOWN_FIELDS, STORE_REQUESTS, REGISTRY_REQUESTS, CPU, BUILD, READY]
-                .map(|m| m.0),
-        );
+        names.extend([REJECTS, STORE_REQUESTS, REGISTRY_REQUESTS, CPU, BUILD, READY].map(|m| m.0));
         let count = names.len();
         names.sort_unstable();
         names.dedup();

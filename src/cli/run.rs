@@ -13,6 +13,7 @@ use crate::error::Fault;
 use crate::pipeline::threads::{Control, Ended};
 use crate::pipeline::watch::{Totals, Watch};
 use crate::pipeline::{self, Options};
+use crate::record::Oddities;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -146,6 +147,13 @@ pub(super) async fn progress(watch: Arc<Watch>, clock: System) {
     }
 }
 
+fn oddities((schema_id, oddities): (&u32, &Oddities)) -> serde_json::Value {
+    json!({
+        "schema_id": schema_id, "unknown_fields": oddities.unknown_fields,
+        "missing_fields": oddities.missing_fields, "repeated_keys": oddities.repeated_keys,
+    })
+}
+
 fn schema(id: u32) -> String {
     if id == 0 { "schemas without an id".to_owned() } else { format!("schema {id}") }
 }
@@ -163,7 +171,7 @@ pub(super) fn summary(totals: &Totals, ended: &Ended, clock: System, output: Out
         return json!({
             "records": totals.records, "bytes": totals.bytes, "rows": totals.rows,
             "rejects": totals.rejects, "skipped": totals.tombstones,
-            "unknown_fields": totals.unknown_fields,
+            "oddities": totals.oddities.iter().map(oddities).collect::<Vec<_>>(),
             "files": totals.files, "file_bytes": totals.file_bytes, "reject_files": totals.reject_files,
             "commits": totals.commits, "rewinds": totals.rewinds,
             "wall_s": wall, "cpu_s": cpu, "stopped": stopped, "dropped": ended.dropped,
@@ -188,8 +196,16 @@ pub(super) fn summary(totals: &Totals, ended: &Ended, clock: System, output: Out
     for (code, n) in &totals.rejects {
         text.push_str(&format!("\n  {n} rejects {code}"));
     }
-    for (schema_id, n) in &totals.unknown_fields {
-        text.push_str(&format!("\n  {n} fields unknown to {}", schema(*schema_id)));
+    for (schema_id, oddities) in &totals.oddities {
+        for (n, what) in [
+            (oddities.unknown_fields, "unknown fields"),
+            (oddities.missing_fields, "required fields missing"),
+            (oddities.repeated_keys, "keys repeated"),
+        ] {
+            if n > 0 {
+                text.push_str(&format!("\n  {n} {what} in records of {}", schema(*schema_id)));
+            }
+        }
     }
     for (tp, fault) in &ended.stopped {
         text.push_str(&format!("\n  {tp} stopped: {fault}"));

@@ -64,6 +64,8 @@ use crate::error::Reject;
 pub struct Columns {
     shape: Arc<Shape>,
     rows: usize,
+    /// Nulls of required columns in finished rows.
+    missing: u64,
     pub bools: Vec<Booleans>,
     pub i32s: Vec<Numbers<i32>>,
     pub i64s: Vec<Numbers<i64>>,
@@ -84,6 +86,7 @@ impl Columns {
         let c = shape.counts;
         let mut columns = Self {
             rows: 0,
+            missing: 0,
             bools: vec![Booleans::default(); c.bools as usize],
             i32s: vec![Numbers::default(); c.i32s as usize],
             i64s: vec![Numbers::default(); c.i64s as usize],

@@ -23,6 +23,7 @@ use arrow::datatypes::SchemaRef;
 
 use crate::config::{self, Dialect, Format};
 use crate::error::{Fault, Reject};
+use crate::record::Oddities;
 use crate::registry::{JsonSchema, Parsed, Schema};
 use columns::{Columns, Meter, Shape};
 
@@ -283,13 +284,15 @@ impl Decoder {
         self.meter.batch_bytes()
     }
 
-    /// Unknown fields skipped since the last call (Protobuf, JSON).
-    pub fn take_unknown_fields(&mut self) -> u64 {
-        match &mut self.run {
-            Run::Protobuf(state) => state.take_unknown_fields(),
-            Run::Json(state) => state.take_unknown_fields(),
-            Run::Avro(_) | Run::Text => 0,
-        }
+    /// What was counted since the last call. Missing fields are known once their rows are finished.
+    pub fn take_oddities(&mut self) -> Oddities {
+        let mut oddities = match &mut self.run {
+            Run::Protobuf(state) => state.take_oddities(),
+            Run::Json(state) => state.take_oddities(),
+            Run::Avro(_) | Run::Text => Oddities::default(),
+        };
+        oddities.missing_fields = self.columns.take_missing();
+        oddities
     }
 
     /// The rows as a batch; the decoder starts anew, keeping its capacity.

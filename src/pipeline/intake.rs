@@ -27,7 +27,7 @@ use crate::pipeline::row::build::Finished;
 use crate::pipeline::row::{Builder, KeyPlan, RowPlan, ValuePlan};
 use crate::pipeline::task::Settings;
 use crate::position::{Offset, TopicPartition};
-use crate::record::{self, Record};
+use crate::record::{self, Oddities, Record};
 use crate::registry::{Language, Schema};
 use crate::wire::{self, Frame, Reading, SchemaRef, Side};
 pub use messages::takes;
@@ -159,8 +159,8 @@ pub struct Intake {
     last_pair: Option<(Pair, usize)>,
     /// The value's plan of the last row that had one.
     before: Option<usize>,
-    /// Unknown fields skipped by plans that are forgotten.
-    unknown_fields: BTreeMap<u32, u64>,
+    /// What was counted by plans that are forgotten.
+    oddities: BTreeMap<u32, Oddities>,
     slots: Vec<Slot>,
     /// The slot of the last record.
     last: Option<usize>,
@@ -204,7 +204,7 @@ impl Intake {
             by_pair: HashMap::new(),
             last_pair: None,
             before: None,
-            unknown_fields: BTreeMap::new(),
+            oddities: BTreeMap::new(),
             slots: Vec::new(),
             last: None,
             rows: 0,
@@ -234,19 +234,18 @@ impl Intake {
         std::mem::take(&mut self.rejected)
     }
 
-    /// Unknown fields skipped since the last call, by id of the schema that does not know them: 0 for
-    /// schemas without an id.
-    pub fn take_unknown_fields(&mut self) -> BTreeMap<u32, u64> {
-        let mut unknown = std::mem::take(&mut self.unknown_fields);
+    /// What was counted since the last call, by id of the schema; 0 for schemas without an id.
+    pub fn take_oddities(&mut self) -> BTreeMap<u32, Oddities> {
+        let mut counted = std::mem::take(&mut self.oddities);
         for slot in &mut self.slots {
-            let (of_values, of_keys) = slot.rows.take_unknown_fields();
-            for (id, fields) in [(slot.schema_id, of_values), (slot.key_schema_id, of_keys)] {
-                if fields > 0 {
-                    *unknown.entry(id).or_default() += fields;
+            let [of_values, of_keys] = slot.rows.take_oddities();
+            for (id, oddities) in [(slot.schema_id, of_values), (slot.key_schema_id, of_keys)] {
+                if oddities != Oddities::default() {
+                    *counted.entry(id).or_default() += oddities;
                 }
             }
         }
-        unknown
+        counted
     }
 
     /// Takes one record: a row, a reject, a skip, or a wait.

@@ -25,7 +25,7 @@ use crate::pipeline::intake::{Intake, Need, Taken};
 use crate::pipeline::lanes::{Files, Lanes, Output};
 use crate::pipeline::row;
 use crate::position::{Offset, OffsetRange, TopicPartition};
-use crate::record::{Record, RecordBatch};
+use crate::record::{Oddities, Record, RecordBatch};
 use crate::registry::{Found, History, Lookup, Schema, Want};
 use crate::store::{LOST, Staged};
 use crate::wire::SchemaRef;
@@ -200,8 +200,8 @@ pub struct Counters {
     pub bytes: u64,
     pub rejects: HashMap<&'static str, u64>,
     pub tombstones: u64,
-    /// By id of the schema that does not know them; 0 for schemas without an id.
-    pub unknown_fields: BTreeMap<u32, u64>,
+    /// By id of the schema; 0 for schemas without an id.
+    pub oddities: BTreeMap<u32, Oddities>,
     /// Closed files, their rows and bytes, by role (`data`, `reject`).
     pub files: HashMap<&'static str, (u64, u64, u64)>,
     pub commits: u64,
@@ -352,7 +352,7 @@ impl Task {
     pub fn take_counters(&mut self) -> Counters {
         let mut counters = std::mem::take(&mut self.counters);
         counters.rejects = self.intake.take_rejected();
-        counters.unknown_fields = self.intake.take_unknown_fields();
+        counters.oddities = self.intake.take_oddities();
         counters
     }
 

@@ -11,6 +11,7 @@ use crate::clock::System;
 use crate::error::Fault;
 use crate::pipeline::task::Task;
 use crate::position::{Offset, OffsetRange, TopicPartition};
+use crate::record::Oddities;
 use crate::telemetry::{Phase, Telemetry};
 
 /// Counts of a whole run.
@@ -23,8 +24,8 @@ pub struct Totals {
     pub rows: u64,
     pub rejects: BTreeMap<&'static str, u64>,
     pub tombstones: u64,
-    /// By id of the schema that does not know them; 0 for schemas without an id.
-    pub unknown_fields: BTreeMap<u32, u64>,
+    /// By id of the schema; 0 for schemas without an id.
+    pub oddities: BTreeMap<u32, Oddities>,
     /// Closed data files and their bytes.
     pub files: u64,
     pub file_bytes: u64,
@@ -193,9 +194,9 @@ impl Watch {
         totals.records += counted.records;
         totals.bytes += counted.bytes;
         totals.tombstones += counted.tombstones;
-        for (schema_id, fields) in counted.unknown_fields {
-            *totals.unknown_fields.entry(schema_id).or_default() += fields;
-            shown.unknown_field(schema_id, fields);
+        for (schema_id, oddities) in counted.oddities {
+            *totals.oddities.entry(schema_id).or_default() += oddities;
+            shown.count_oddities(schema_id, oddities);
         }
         totals.rewinds += counted.rewinds;
         for (code, n) in counted.rejects {

@@ -13,10 +13,11 @@ use serde_json::{Value, json};
 
 use crate::clock;
 use crate::position::TopicPartition;
+use crate::record::Oddities;
 use crate::telemetry::{
     BUILD, CPU, PARTITION_AGES, PARTITION_COUNTERS, PARTITION_LEVELS, PREFIX, PROCESS_LEVELS,
-    Partition, READY, REGISTRY_REQUESTS, REJECTS, Reason, STORE_REQUESTS, Telemetry,
-    UNKNOWN_FIELDS,
+    Partition, READY, REGISTRY_REQUESTS, REJECTS, Reason, SCHEMA_COUNTERS, STORE_REQUESTS,
+    Telemetry,
 };
 
 /// The whole text of a scrape.
@@ -81,9 +82,20 @@ fn counters(encoder: &mut DescriptorEncoder<'_>, partitions: &[Series]) -> Resul
     }
     let by_code = |p: &Partition| p.rejects().into_iter().map(|(c, n)| (c.to_owned(), n)).collect();
     labelled(encoder, partitions, REJECTS, "code", by_code)?;
-    let by_schema =
-        |p: &Partition| p.unknown_fields().into_iter().map(|(id, n)| (id.to_string(), n)).collect();
-    labelled(encoder, partitions, UNKNOWN_FIELDS, "schema_id", by_schema)
+    for metric in SCHEMA_COUNTERS {
+        let by_schema = |p: &Partition| {
+            let counts =
+                p.oddities().into_iter().map(|(id, o)| (id.to_string(), (metric.read)(&o)));
+            counts.filter(|(_, count)| *count > 0).collect()
+        };
+        labelled(encoder, partitions, (metric.name, metric.help), "schema_id", by_schema)?;
+    }
+    Ok(())
+}
+
+fn oddities(oddities: Oddities) -> serde_json::Value {
+    let counts = SCHEMA_COUNTERS.iter().map(|m| (m.name.to_owned(), json!((m.read)(&oddities))));
+    serde_json::Value::Object(counts.collect())
 }
 
 /// A counter with one label more than its Kafka partition.
@@ -203,7 +215,7 @@ pub(super) fn status(telemetry: &Telemetry, now_ms: i64) -> Value {
             "records": p.records.get(),
             "rows": p.rows.get(),
             "rejects": p.rejects().into_iter().map(|(c, n)| (c.to_owned(), json!(n))).collect::<serde_json::Map<_, _>>(),
-            "unknown_fields": p.unknown_fields().into_iter().map(|(id, n)| (id.to_string(), json!(n))).collect::<serde_json::Map<_, _>>(),
+            "oddities": p.oddities().into_iter().map(|(id, o)| (id.to_string(), oddities(o))).collect::<serde_json::Map<_, _>>(),
             "files": p.files.get(),
             "stopped": p.stopped().map(|f| f.to_string()),
         })

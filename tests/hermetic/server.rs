@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use forebay::error::{Code, Fault, Kind};
 use forebay::position::TopicPartition;
+use forebay::record::Oddities;
 use forebay::server::{self, Limits};
 use forebay::telemetry::{Phase, Telemetry};
 use serde_json::Value;
@@ -40,7 +41,8 @@ fn filled() -> Arc<Telemetry> {
     partition.record_bytes.add(1_200);
     partition.rows.add(10);
     partition.reject(CODE.id, 2);
-    partition.unknown_field(7, 4);
+    let oddities = Oddities { unknown_fields: 4, repeated_keys: 1, ..Oddities::default() };
+    partition.count_oddities(7, oddities);
     partition.position.set(100);
     partition.end.set(150);
     partition.commit_time_ms.set(0);
@@ -106,6 +108,7 @@ async fn metrics_are_openmetrics_text_with_these_names() {
         "forebay_rows_total{topic=\"orders\",partition=\"3\"} 10",
         "forebay_rejects_total{topic=\"orders\",partition=\"3\",code=\"FB0999\"} 2",
         "forebay_unknown_fields_total{topic=\"orders\",partition=\"3\",schema_id=\"7\"} 4",
+        "forebay_repeated_keys_total{topic=\"orders\",partition=\"3\",schema_id=\"7\"} 1",
         "forebay_position_offset{topic=\"orders\",partition=\"3\"} 100",
         "# TYPE forebay_lag_offsets gauge",
         "forebay_lag_offsets{topic=\"orders\",partition=\"3\"} 50",

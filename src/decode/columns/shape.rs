@@ -94,6 +94,8 @@ pub struct Column {
     pub(super) default: Option<Box<str>>,
     /// Nullable by its field, and never null where its parent is there.
     pub(super) filled: bool,
+    /// A null is counted where the parent is there.
+    pub(super) required: bool,
     /// A list of keys and values that are a map's.
     pub(super) pairs: bool,
     /// Members of a group, the element of a list, key and value of a map.
@@ -153,6 +155,13 @@ impl Column {
     #[must_use]
     pub fn filled(mut self) -> Self {
         self.filled = true;
+        self
+    }
+
+    /// The same column, whose nulls are counted as missing where its parent is there.
+    #[must_use]
+    pub fn required(mut self) -> Self {
+        self.required = true;
         self
     }
 
@@ -256,6 +265,7 @@ impl Layout {
             width: bytes + u32::from(nullable),
             default: None,
             filled: false,
+            required: false,
             pairs: false,
             children: Vec::new(),
         };
@@ -278,6 +288,7 @@ impl Layout {
             width: inner.saturating_add(u32::from(nullable)),
             default: None,
             filled: false,
+            required: false,
             pairs: false,
             children: members,
         }
@@ -293,6 +304,7 @@ impl Layout {
             width: 4 + u32::from(nullable),
             default: None,
             filled: false,
+            required: false,
             pairs: false,
             children: vec![element],
         }
@@ -312,6 +324,7 @@ impl Layout {
             width: 4 + u32::from(nullable),
             default: None,
             filled: false,
+            required: false,
             pairs: false,
             children: vec![key, value],
         }

@@ -36,9 +36,24 @@ impl Columns {
         let rows = std::mem::take(&mut self.rows);
         let shape = self.shape.clone();
         let arrays: Vec<ArrayRef> = shape.columns.iter().map(|c| self.take(c, rows)).collect();
+        self.count_missing(&shape.columns, &arrays, None);
         debug_assert!(arrays.iter().all(|a| a.to_data().validate_full().is_ok()));
         // SAFETY: schema and arrays come from the same tree of columns, and `take` gives `rows` rows.
         unsafe { RecordBatch::new_unchecked(shape.schema().clone(), arrays, rows) }
+    }
+
+    /// Nulls of required columns where their parent was there, in rows finished since the last call.
+    pub fn take_missing(&mut self) -> u64 {
+        std::mem::take(&mut self.missing)
+    }
+
+    fn count_missing(&mut self, columns: &[Column], arrays: &[ArrayRef], of: Option<&NullBuffer>) {
+        for (_, array) in columns.iter().zip(arrays).filter(|(column, _)| column.required) {
+            let Some(nulls) = array.nulls() else { continue };
+            let both = NullBuffer::union(of, Some(nulls)).map_or(0, |both| both.null_count());
+            // Those of the parent are in both, and are nobody's.
+            self.missing += (both - of.map_or(0, NullBuffer::null_count)) as u64;
+        }
     }
 
     fn take(&mut self, column: &Column, rows: usize) -> ArrayRef {
@@ -93,7 +108,9 @@ impl Columns {
                 let DataType::Struct(fields) = data_type else {
                     unreachable!("a group is a struct")
                 };
-                let children = column.children.iter().map(|c| self.take(c, rows)).collect();
+                let children: Vec<ArrayRef> =
+                    column.children.iter().map(|c| self.take(c, rows)).collect();
+                self.count_missing(&column.children, &children, nulls.as_ref());
                 // SAFETY: children are of the fields' types and have `rows` rows each.
                 unsafe { Arc::new(StructArray::new_unchecked(fields.clone(), children, nulls)) }
             }

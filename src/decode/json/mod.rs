@@ -34,6 +34,7 @@ use crate::decode::columns::{Columns, Meter};
 use crate::decode::envelope::Names;
 use crate::decode::{Compiled, Options, codes as shared};
 use crate::error::{Fault, Reject};
+use crate::record::Oddities;
 use crate::registry::JsonSchema;
 use compile::Compiler;
 use refs::References;
@@ -149,7 +150,7 @@ pub struct State {
     next: Vec<u32>,
     /// Objects so far.
     epoch: u64,
-    unknown: u64,
+    oddities: Oddities,
     /// Text of the string in progress.
     scratch: Vec<u8>,
     /// Bytes of the base64 in progress.
@@ -168,9 +169,9 @@ impl State {
         }
     }
 
-    /// Unknown members of rows that stand, since the last call.
-    pub fn take_unknown_fields(&mut self) -> u64 {
-        std::mem::take(&mut self.unknown)
+    /// Unknown members and repeated keys of rows that stand, since the last call.
+    pub fn take_oddities(&mut self) -> Oddities {
+        std::mem::take(&mut self.oddities)
     }
 
     /// Gives back what one large record made grow.

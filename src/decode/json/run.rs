@@ -40,13 +40,13 @@ impl<'r> Run<'r> {
     /// The whole record into row `row`.
     #[inline]
     pub(super) fn record(mut self, root: &'r Node, row: usize) -> Result<(), Box<Reject>> {
-        let unknown = self.state.unknown;
+        let oddities = self.state.oddities;
         let read = self.value(root, row).and_then(|()| match self.cursor.is_done() {
             true => Ok(()),
             false => Err(Failure::trailing(&self.cursor)),
         });
         read.map_err(|failure| {
-            self.state.unknown = unknown;
+            self.state.oddities = oddities;
             failure.reject()
         })
     }
@@ -204,7 +204,7 @@ impl<'r> Run<'r> {
             return Ok(Some(index as usize));
         }
         read!(self, self.cursor.skip(table.levels));
-        self.state.unknown += 1;
+        self.state.oddities.unknown_fields += 1;
         if let Some(extra) = &table.extra {
             let buffer = &mut self.state.extras[extra.buffer as usize];
             buffer.push(if buffer.is_empty() { b'{' } else { b',' });
@@ -225,6 +225,7 @@ impl<'r> Run<'r> {
     /// The key came before: the last one counts. Cutting looks at every column below, so it is paid for.
     #[cold]
     fn again(&mut self, column: Option<&Column>, row: usize) -> Read<()> {
+        self.state.oddities.repeated_keys += 1;
         let Some(column) = column else { return Ok(()) };
         self.meter.node(column.width()).map_err(|reject| self.limit(&reject))?;
         self.columns.cut(column, row);

@@ -174,6 +174,9 @@ impl Compiler<'_> {
             return Ok(None);
         };
         let mut column = column.with(FIELD_NUMBER, source.number.to_string());
+        if source.required {
+            column = column.required();
+        }
         if self.options.value.field_ids == FieldIds::Source {
             column = column.with(PARQUET_FIELD_ID_META_KEY, source.number.to_string());
         }

@@ -11,6 +11,7 @@ use super::special::{self, Moment};
 use super::wire::{self, Outcome};
 use crate::decode::columns::{Columns, Meter, Slot};
 use crate::error::Reject;
+use crate::record::Oddities;
 
 /// Most bytes that a buffer keeps from batch to batch.
 const KEPT_BYTES: usize = 64 << 10;
@@ -43,8 +44,8 @@ impl State {
     }
 
     /// Unknown fields of rows that stand, since the last call.
-    pub fn take_unknown_fields(&mut self) -> u64 {
-        std::mem::take(&mut self.unknown)
+    pub fn take_oddities(&mut self) -> Oddities {
+        Oddities { unknown_fields: std::mem::take(&mut self.unknown), ..Oddities::default() }
     }
 
     /// Gives back what one large record made grow.

@@ -96,7 +96,7 @@ impl Intake {
     }
 
     fn forget_slots(&mut self) {
-        self.unknown_fields = self.take_unknown_fields();
+        self.oddities = self.take_oddities();
         self.by_pair.clear();
         (self.last_pair, self.last) = (None, None);
         self.slots.clear();

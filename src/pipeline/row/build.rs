@@ -20,7 +20,7 @@ use crate::config::Metadata;
 use crate::decode::{Decoder, Onto};
 use crate::error::{Code, Fault, Kind, Reject};
 use crate::position::{Offset, TopicPartition};
-use crate::record::{Record, Timestamp, TimestampType};
+use crate::record::{Oddities, Record, Timestamp, TimestampType};
 
 pub static ROWS: Code = Code {
     id: "FB0917",
@@ -122,9 +122,10 @@ impl Builder {
     }
 
     /// Unknown fields skipped since the last call.
-    pub fn take_unknown_fields(&mut self) -> (u64, u64) {
-        let of_values = self.value.as_mut().map_or(0, Decoder::take_unknown_fields);
-        (of_values, self.beside.as_mut().map_or(0, |b| b.keys.take_unknown_fields()))
+    pub fn take_oddities(&mut self) -> [Oddities; 2] {
+        let of_values = self.value.as_mut().map(Decoder::take_oddities);
+        let of_keys = self.beside.as_mut().map(|b| b.keys.take_oddities());
+        [of_values, of_keys].map(Option::unwrap_or_default)
     }
 
     /// Forgets all rows, and keys that no row has.

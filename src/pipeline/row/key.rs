@@ -11,6 +11,7 @@ use arrow::error::ArrowError;
 
 use crate::decode::{self, Decoder, Plan};
 use crate::error::Reject;
+use crate::record::Oddities;
 
 /// Name of the column.
 pub const KEY: &str = "_key";
@@ -57,8 +58,8 @@ pub(super) enum Keys {
         decoder: Box<Decoder>,
         of_row: Vec<Option<u32>>,
         scalar: bool,
-        /// Unknown fields of keys that rows have.
-        unknown_fields: u64,
+        /// Of keys that rows have; missing fields of all that were read.
+        oddities: Oddities,
     },
 }
 
@@ -72,7 +73,7 @@ impl Keys {
                 scalar: plan.is_scalar(),
                 decoder: Box::new(Decoder::new(plan.clone())),
                 of_row: Vec::new(),
-                unknown_fields: 0,
+                oddities: Oddities::default(),
             },
         }
     }
@@ -81,7 +82,7 @@ impl Keys {
     pub fn read(&mut self, key: Option<&[u8]>) -> Result<(), Box<Reject>> {
         match (self, key) {
             (Keys::Decoded { decoder, .. }, Some(key)) => {
-                decoder.take_unknown_fields(); // of a key that was read before and whose value was refused
+                decoder.take_oddities(); // of a key that was read before and whose value was refused
                 decoder.append(key).map_err(|reject| of_key(&reject))
             }
             (Keys::Text(_), Some(key)) => match std::str::from_utf8(key) {
@@ -106,20 +107,20 @@ impl Keys {
             // It was read.
             Keys::Text(keys) => keys.append_option(key.and_then(|k| std::str::from_utf8(k).ok())),
             Keys::Bytes(keys) => keys.append_option(key),
-            Keys::Decoded { decoder, of_row, unknown_fields, .. } => {
+            Keys::Decoded { decoder, of_row, oddities, .. } => {
                 of_row.push(key.map(|_| (decoder.rows() - 1) as u32));
                 if key.is_some() {
-                    *unknown_fields += decoder.take_unknown_fields();
+                    *oddities += decoder.take_oddities();
                 }
             }
         }
     }
 
-    /// Unknown fields skipped since the last call, in keys that rows have.
-    pub fn take_unknown_fields(&mut self) -> u64 {
+    /// What was counted since the last call.
+    pub fn take_oddities(&mut self) -> Oddities {
         match self {
-            Keys::Decoded { unknown_fields, .. } => std::mem::take(unknown_fields),
-            Keys::None | Keys::Text(_) | Keys::Bytes(_) => 0,
+            Keys::Decoded { oddities, .. } => std::mem::take(oddities),
+            Keys::None | Keys::Text(_) | Keys::Bytes(_) => Oddities::default(),
         }
     }
 
@@ -148,9 +149,11 @@ impl Keys {
             Keys::None => None,
             Keys::Text(keys) => Some(Arc::new(keys.finish())),
             Keys::Bytes(keys) => Some(Arc::new(keys.finish())),
-            Keys::Decoded { decoder, of_row, scalar, .. } => {
+            Keys::Decoded { decoder, of_row, scalar, oddities } => {
                 let of_row = std::mem::take(of_row);
+                decoder.take_oddities(); // of a last key whose value was refused
                 let column = column(decoder.finish(), *scalar)?;
+                *oddities += decoder.take_oddities();
                 let whole = of_row.len() == column.len() && of_row.iter().all(Option::is_some);
                 Some(if whole { column } else { take(&column, &UInt32Array::from(of_row), None)? })
             }

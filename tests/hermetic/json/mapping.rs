@@ -340,13 +340,28 @@ fn last_of_equal_keys_counts_and_leaves_nothing_of_the_first() {
 }
 
 #[test]
+fn keys_that_come_again_are_counted_and_the_last_one_stands() {
+    let schema =
+        r#"{"properties":{"a":{"type":"integer"},"s":{"properties":{"b":{"type":"integer"}}}}}"#;
+    let mut decoder = Decoder::new(plan(schema, &native()));
+    decoder.append(br#"{"a":1,"s":{"b":1,"b":2,"b":3},"a":4,"x":1,"x":2}"#).unwrap();
+    decoder.append(br#"{"a":1,"a":2,"a":"no"}"#).unwrap_err();
+    decoder.append(br#"{"a":1,"s":{"b":1}}"#).unwrap();
+    let counted = decoder.take_oddities();
+    // What the schema does not know is unknown each time.
+    assert_eq!((counted.repeated_keys, counted.unknown_fields), (3, 2));
+    let batch = decoder.finish();
+    assert_eq!(batch.column(0).as_primitive::<arrow::datatypes::Int64Type>().values(), &[4, 1]);
+}
+
+#[test]
 fn unknown_members_are_counted_or_kept() {
     let schema = r#"{"properties":{"a":{"type":"integer"},"s":{"properties":{"b":{"type":"integer"}},"additionalProperties":false}}}"#;
     let text = r#"{"x":[1, {"y":2}],"a":1,"s":{"b":2,"z":0},"\u0078":"ü"}"#;
     let mut decoder = Decoder::new(plan(schema, &native()));
     decoder.append(text.as_bytes()).unwrap();
     decoder.append(br#"{"x":1,"a":"no"}"#).unwrap_err();
-    assert_eq!(decoder.take_unknown_fields(), 3);
+    assert_eq!(decoder.take_oddities().unknown_fields, 3);
     assert_eq!(columns(decoder.plan()).len(), 2);
 
     let mut options = native();

@@ -193,7 +193,7 @@ fn unknown_fields_are_kept_where_the_option_says_so() {
     decoder.append(&[]).unwrap();
     decoder.append(&cut).unwrap_err();
     decoder.append(&body).unwrap();
-    assert_eq!(decoder.take_unknown_fields(), 5);
+    assert_eq!(decoder.take_oddities().unknown_fields, 5);
     let batch = decoder.finish();
     let kept = batch.column_by_name("_unknown").unwrap().as_list::<i32>();
     assert_eq!((kept.value(0).len(), kept.value(1).len(), kept.null_count()), (0, 5, 0));
@@ -219,11 +219,11 @@ fn unknown_fields_inside_json_text_are_counted_once_however_the_message_comes() 
     // m { 9: 1, m { 9: 1 } }, and then the same again: four in all.
     let part = [0x12, 6, 0x48, 1, 0x12, 2, 0x48, 1];
     decoder.append(&part).unwrap();
-    assert_eq!(decoder.take_unknown_fields(), 2);
+    assert_eq!(decoder.take_oddities().unknown_fields, 2);
     decoder.append(&[part, part].concat()).unwrap();
-    assert_eq!(decoder.take_unknown_fields(), 4);
+    assert_eq!(decoder.take_oddities().unknown_fields, 4);
     decoder.append(&part).unwrap();
-    assert_eq!(decoder.take_unknown_fields(), 2);
+    assert_eq!(decoder.take_oddities().unknown_fields, 2);
 }
 
 #[test]
@@ -372,7 +372,7 @@ fn message_set_is_there_or_not_and_its_contents_are_unknown_fields() {
         ["s: `t.Set` is a message set, its contents are unknown fields"]
     );
     decoder.append(&body).unwrap();
-    assert_eq!(decoder.take_unknown_fields(), 1);
+    assert_eq!(decoder.take_oddities().unknown_fields, 1);
     let batch = decoder.finish();
     assert!(batch.column(0).as_boolean().value(0));
     assert_eq!(batch.column(1).as_primitive::<Int32Type>().value(0), 3);

@@ -351,9 +351,38 @@ fn unknown_fields_are_skipped_and_counted() {
     let body = encode(&new, r#"{"a": 1, "b": "x", "c": [{}, {}], "d": 1.5}"#);
     let mut decoder = decoder(&old);
     decoder.append(&body).unwrap();
-    assert_eq!(decoder.take_unknown_fields(), 4);
-    assert_eq!(decoder.take_unknown_fields(), 0);
+    assert_eq!(decoder.take_oddities().unknown_fields, 4);
+    assert_eq!(decoder.take_oddities().unknown_fields, 0);
     assert_eq!(decoder.finish().column(0).as_primitive::<Int32Type>().values(), &[1]);
+}
+
+#[test]
+fn required_fields_that_did_not_come_are_null_and_counted_where_their_message_is_there() {
+    let file = proto2(
+        "message M { required int32 a = 1; optional N n = 2; repeated N l = 3; required N r = 4; map<string, N> m = 5; }
+         message N { required string s = 1; required bytes b = 2; optional int32 o = 3; }",
+    );
+    let mut decoder = decoder(&file);
+    let bodies: [(&[u8], u64); 5] = [
+        (&[], 2),                                                             // a, r
+        (&[0x08, 1, 0x22, 4, 0x0a, 0, 0x12, 0], 0),                           // all of them
+        (&[0x08, 1, 0x12, 0, 0x22, 2, 0x12, 0], 3),                           // n.s, n.b, r.s
+        (&[0x1a, 0, 0x1a, 2, 0x0a, 0, 0x22, 4, 0x0a, 0, 0x12, 0], 1 + 2 + 1), // a, l[0].s, l[0].b, l[1].b
+        (&[0x08, 1, 0x22, 0, 0x2a, 2, 0x12, 0], 2 + 2), // r.s, r.b, m[""].s, m[""].b
+    ];
+    for (body, missing) in bodies {
+        decoder.append(body).unwrap();
+        decoder.append(&[0x08]).unwrap_err();
+        decoder.finish();
+        assert_eq!(decoder.take_oddities().missing_fields, missing, "{body:?}");
+    }
+    for (body, _) in bodies {
+        decoder.append(body).unwrap();
+    }
+    assert!(decoder.finish().column(0).is_null(0));
+    let all: u64 = bodies.iter().map(|(_, missing)| missing).sum();
+    assert_eq!(decoder.take_oddities().missing_fields, all);
+    assert_eq!(decoder.take_oddities().missing_fields, 0);
 }
 
 #[test]

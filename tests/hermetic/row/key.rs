@@ -266,8 +266,32 @@ fn unknown_fields_of_keys_are_counted_for_rows_alone() {
     settle(&mut task, Event::Finish, now);
     let counters = task.take_counters();
     // One in the value of each row, two in the key of the first row; the refused record counts for nothing.
-    let by_schema = std::collections::BTreeMap::from([(1, 1 + 1), (2, 2)]);
-    assert_eq!((counters.unknown_fields, counters.rejects.len()), (by_schema, 1));
+    let unknown = counters.oddities.iter().map(|(id, o)| (*id, o.unknown_fields)).collect();
+    let by_schema: std::collections::BTreeMap<u32, u64> =
+        std::collections::BTreeMap::from([(1, 1 + 1), (2, 2)]);
+    assert_eq!((unknown, counters.rejects.len()), (by_schema, 1));
+}
+
+#[test]
+fn required_fields_missing_in_keys_are_counted_under_the_schema_of_the_key() {
+    let key_text =
+        "syntax = \"proto2\"; message K { required uint32 id = 1; optional uint32 o = 2; }";
+    let row_text = "syntax = \"proto3\"; message R { uint32 n = 1; }";
+    let pipeline = super::parse("key: { format: auto }").pipeline;
+    let mut task = task(&pipeline, "rows", 1);
+    let now = Now { wall_ms: 0, mono_ms: 0 };
+    settle(&mut task, assigned(None), now);
+    let (without, with) = (framed_protobuf(2, &[0x10, 2]), framed_protobuf(2, &[0x08, 1, 0x10, 2]));
+    let row = framed_protobuf(1, &[0x08, 1]);
+    let all = [(Some(&without[..]), &row[..]), (Some(&with[..]), &row[..]), (None, &row[..])];
+    settle(&mut task, records("rows", all), now);
+    for (id, text) in [(1, row_text), (2, key_text)] {
+        let known = Event::Schema(SchemaRef::Id(id), Ok(Arc::new(protobuf(id, text).1)));
+        settle(&mut task, known, now);
+    }
+    settle(&mut task, Event::Finish, now);
+    let counted = task.take_counters().oddities;
+    assert_eq!((counted.len(), counted[&2].missing_fields), (1, 1), "{counted:?}");
 }
 
 #[test]

@@ -160,7 +160,7 @@ impl<'r> Run<'r> {
         read!(self, self.cursor.require(b':', "`:`"));
         let Some(part) = part else {
             read!(self, self.cursor.skip(pairs.levels));
-            self.state.unknown += 1;
+            self.state.oddities.unknown_fields += 1;
             return Ok(());
         };
         if std::mem::replace(&mut seen[part], true) {
