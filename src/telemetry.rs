@@ -55,6 +55,11 @@ impl Level {
     }
 }
 
+/// Most columns that are counted by name, so that no schema makes series without end.
+pub const DROPPED_MAX: usize = 256;
+/// The name of those beyond them.
+pub const OTHER_COLUMNS: &str = "(others)";
+
 /// One assigned Kafka partition. Cheap to touch: relaxed atomics, once for each batch.
 #[derive(Debug, Default)]
 pub struct Partition {
@@ -66,6 +71,12 @@ pub struct Partition {
     pub rows: Count,
     /// Records left out on purpose: tombstones, recorded skips.
     pub skipped: Count,
+    /// Times that rows got the columns of another schema than before: `evolution`.
+    pub switches: Count,
+    /// Rows in the columns of another schema than their writer's.
+    pub projected: Count,
+    /// Rows that keep their writer's columns because those of their target do not take them.
+    pub incompatible: Count,
     /// Data files published.
     pub files: Count,
     /// Bytes of data files published, as stored.
@@ -78,12 +89,15 @@ pub struct Partition {
     pub committed: Level,
     /// End of the log as last seen.
     pub end: Level,
+    /// Sets of columns with open rows.
+    pub open_schemas: Level,
     /// Timestamp of the last record read, ms since 1970.
     pub record_time_ms: Level,
     /// When the last commit became durable (at first: when the partition was assigned), ms since 1970.
     pub commit_time_ms: Level,
     rejects: Mutex<BTreeMap<&'static str, u64>>,
     oddities: Mutex<BTreeMap<u32, Oddities>>,
+    dropped: Mutex<BTreeMap<String, u64>>,
     stopped: Mutex<Option<Fault>>,
 }
 
@@ -106,6 +120,24 @@ impl Partition {
     /// Where records and schemas disagree, by id of the schema.
     pub fn oddities(&self) -> Vec<(u32, Oddities)> {
         lock(&self.oddities).iter().map(|(id, o)| (*id, *o)).collect()
+    }
+
+    /// Counts rows whose writer has columns that their target has not, by those columns' paths.
+    pub fn dropped(&self, rows: &BTreeMap<String, u64>) {
+        if rows.is_empty() {
+            return;
+        }
+        let mut dropped = lock(&self.dropped);
+        for (column, rows) in rows {
+            let full = dropped.len() >= DROPPED_MAX && !dropped.contains_key(column);
+            let column = if full { OTHER_COLUMNS } else { column };
+            *dropped.entry(column.to_owned()).or_default() += rows;
+        }
+    }
+
+    /// Those rows by column.
+    pub fn dropped_columns(&self) -> BTreeMap<String, u64> {
+        lock(&self.dropped).clone()
     }
 
     /// Marks the partition as stopped, or as going on (`None`).
@@ -306,6 +338,21 @@ pub static PARTITION_COUNTERS: &[Metric<Partition, u64>] = &[
         help: "Records left out on purpose: tombstones, recorded skips.",
         read: |p| p.skipped.get(),
     },
+    Metric {
+        name: "target_switches",
+        help: "Times that rows got the columns of another schema than before.",
+        read: |p| p.switches.get(),
+    },
+    Metric {
+        name: "projected_rows",
+        help: "Rows in the columns of another schema than their writer's.",
+        read: |p| p.projected.get(),
+    },
+    Metric {
+        name: "incompatible_rows",
+        help: "Rows that keep their writer's columns, for those of their target do not take them.",
+        read: |p| p.incompatible.get(),
+    },
     Metric { name: "files", help: "Data files published.", read: |p| p.files.get() },
     Metric {
         name: "file_bytes",
@@ -339,7 +386,13 @@ pub static SCHEMA_COUNTERS: &[Metric<Oddities, u64>] = &[
     },
 ];
 
-/// Levels of a Kafka partition, in offsets; left out while unknown.
+/// Counter of rows by column that was left out (labels `topic`, `partition`, `column`).
+pub static DROPPED: (&str, &str) = (
+    "dropped_column_rows",
+    "Rows whose writer has a column that their target has not, by its path.",
+);
+
+/// Levels of a Kafka partition; left out while unknown.
 pub static PARTITION_LEVELS: &[Metric<Partition, Option<i64>>] = &[
     Metric {
         name: "position_offset",
@@ -356,6 +409,11 @@ pub static PARTITION_LEVELS: &[Metric<Partition, Option<i64>>] = &[
         name: "lag_offsets",
         help: "Offsets between the position and the end of the log.",
         read: |p| p.lag().map(|lag| i64::try_from(lag).unwrap_or(i64::MAX)),
+    },
+    Metric {
+        name: "open_schemas",
+        help: "Sets of columns with open rows.",
+        read: |p| p.open_schemas.get(),
     },
     Metric {
         name: "partition_stopped",
@@ -460,7 +518,9 @@ mod tests {
         names.extend(PARTITION_LEVELS.iter().map(|m| m.name));
         names.extend(PROCESS_LEVELS.iter().map(|m| m.name));
         names.extend(PARTITION_AGES.iter().map(|m| m.0));
-        names.extend([REJECTS, STORE_REQUESTS, REGISTRY_REQUESTS, CPU, BUILD, READY].map(|m| m.0));
+        names.extend(
+            [REJECTS, DROPPED, STORE_REQUESTS, REGISTRY_REQUESTS, CPU, BUILD, READY].map(|m| m.0),
+        );
         let count = names.len();
         names.sort_unstable();
         names.dedup();

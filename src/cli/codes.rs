@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 use serde_json::json;
 
-use super::{ARGUMENTS, Exit, Output, decode as decode_command, refused, register, say};
+use super::{ARGUMENTS, Exit, Output, decode as decode_command, plan, refused, register, say};
 use crate::error::{Code, Fault, Kind};
 use crate::{
     cli, commit, config, decode, file, partition, pipeline, registry, server, source, store, wire,
@@ -60,7 +60,9 @@ pub static ROOMS: &[Room] = &[
     Room {
         range: "10",
         title: "Commands and server",
-        lists: || vec![cli::CODES, register::CODES, decode_command::CODES, server::CODES],
+        lists: || {
+            vec![cli::CODES, register::CODES, decode_command::CODES, plan::CODES, server::CODES]
+        },
     },
 ];
 

@@ -17,6 +17,7 @@ mod rows;
 pub mod registry;
 pub mod audit;
 pub mod chain;
+pub mod plan;
 
 use std::process::ExitCode;
 
@@ -146,16 +147,8 @@ enum Command {
     /// What a code means and what to do about it.
     #[command(after_help = "Example: forebay explain FB0201")]
     Explain(codes::Args),
-    /// Not in this version.
-    #[command(hide = true)]
-    Plan(Later),
-}
-
-/// A command that a later version has.
-#[derive(Debug, clap::Args)]
-struct Later {
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
-    rest: Vec<String>,
+    /// Which columns a subject's versions give, and what a new version would change: may it be registered?
+    Plan(plan::Args),
 }
 
 /// Parses the arguments, runs the command, says what went wrong.
@@ -166,14 +159,6 @@ pub fn main() -> ExitCode {
     }
     // Two TLS stacks could be linked some day; the choice must not depend on the order of use.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let later = |name: &str| {
-        refused(&[Fault::new(
-            &ARGUMENTS,
-            format!(
-                "command `{name}`: not in this version, one of demo, run, produce, register, check, decode, audit, chain, registry, explain required"
-            ),
-        )])
-    };
     let exit = match cli.command {
         Command::Demo(args) => demo::run(&args),
         Command::Run(args) => run::run(&args),
@@ -185,7 +170,7 @@ pub fn main() -> ExitCode {
         Command::Chain(args) => chain::run(&args),
         Command::Registry(args) => registry::run(&args),
         Command::Explain(args) => codes::run(&args),
-        Command::Plan(_) => later("plan"),
+        Command::Plan(args) => plan::run(&args),
     };
     exit.into()
 }

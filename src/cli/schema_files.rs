@@ -152,9 +152,10 @@ fn open(path: PathBuf, subject: Option<&str>) -> Result<SchemaFile, Fault> {
     }
     let text = std::fs::read_to_string(&path).map_err(|e| io(&path, &e))?;
     let language = language(&path).ok_or_else(|| fault("no schema file"))?;
+    let above = |path: PathBuf| Some(path.parent()?.file_name()?.to_str()?.to_owned());
     let folder = || {
-        let absolute = std::path::absolute(&path).ok()?;
-        Some(absolute.parent()?.file_name()?.to_str()?.to_owned())
+        // `../v2.proto` says no name.
+        std::path::absolute(&path).ok().and_then(above).or_else(|| above(path.canonicalize().ok()?))
     };
     let subject = subject
         .map(str::to_owned)

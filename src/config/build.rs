@@ -64,6 +64,12 @@ fn evolution(v: &mut Values<'_>) -> Evolution {
         ("reject", OnIncompatible::Reject),
         ("pause", OnIncompatible::Pause),
     ];
+    const COMPATIBILITY: [(&str, Compatibility); 4] = [
+        ("none", Compatibility::None),
+        ("backward", Compatibility::Backward),
+        ("forward", Compatibility::Forward),
+        ("full", Compatibility::Full),
+    ];
     Evolution {
         mode: v.choice("evolution.mode", &MODES).unwrap_or(EvolutionMode::Rotate),
         on_incompatible: v
@@ -72,6 +78,7 @@ fn evolution(v: &mut Values<'_>) -> Evolution {
         refresh: v.duration("evolution.refresh").unwrap_or_default(),
         version: v.count("evolution.version").and_then(|n| u32::try_from(n).ok()),
         schema: v.text_of_file("evolution.schema"),
+        compatibility: v.choice("connect.schema_compatibility", &COMPATIBILITY),
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-pub use evolution::{Evolution, EvolutionMode, OnIncompatible};
+pub use evolution::{Compatibility, Evolution, EvolutionMode, OnIncompatible};
 
 /// A value that is never shown: not in logs, not in errors, not in `{:?}`.
 #[derive(Clone, PartialEq, Eq, Default)]

@@ -307,6 +307,9 @@ pub static OPTIONS: &[Opt] = &[
         "Names that Avro does not allow are changed: `abc-def` becomes `abc_def`, `0abc` becomes `x0abc`, `é` becomes `_C3_A9`. The converter and the sink fail at such names otherwise; here they stay.", "", "`scrub.invalid.names`"),
     row("connect.allow_optional_map_keys", Flag, Is("false"),
         "Maps whose text keys are nullable are maps, else lists of `key` and `value`. With the other defaults that is every Protobuf map.", "", "`allow.optional.map.keys`"),
+    row("connect.schema_compatibility", Choice(&["none", "backward", "forward", "full"]), Absent,
+        "Whose columns a row has, by the sink's rules in place of `evolution.mode`: `none` those of the schema that wrote it; `backward` and `full` those of the newest version that its Kafka partition has brought, `forward` those of the oldest, where the sink would project a record to them; else its own, from there on. Where the sink closes all files, a file of the other schema is begun beside them. docs/evolution.md has the cases.",
+        "What a version is comes from the record's subject. After a restart the first record says anew where it begins, as in the sink. A record at which the sink would fail follows `evolution.on_incompatible`, and so does one whose values the other schema's columns cannot hold.", "`schema.compatibility`"),
 
     row("sink.url", Text, Required,
         "`s3://bucket/prefix`, `file:///absolute/folder`, or a folder's path.",

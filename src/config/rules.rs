@@ -92,6 +92,19 @@ static RULES: &[Rule] = &[
         },
     },
     Rule {
+        path: "connect.schema_compatibility",
+        beside: &["evolution.mode", "value.format"],
+        why: "both say whose columns a row has",
+        found: |config, _| {
+            let (value, evolution) = (&config.pipeline.value, &config.pipeline.evolution);
+            let asked = evolution.compatibility.is_some();
+            let other = evolution.mode != EvolutionMode::Rotate || !value.format.is_framed();
+            (asked && other).then(|| {
+                "found, `evolution.mode: rotate` and a `value.format` of the registry required beside it".to_owned()
+            })
+        },
+    },
+    Rule {
         path: "evolution.schema",
         beside: &[],
         why: "the name says the language",

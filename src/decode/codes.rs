@@ -56,7 +56,7 @@ pub static INCOMPATIBLE: Code = Code {
     id: "FB0210",
     kind: Kind::Reject,
     title: "schema that cannot be read as its target",
-    help: "`evolution.mode` gives the rows of every version one set of columns, and this version has a field that they cannot hold. `evolution.on_incompatible` decides: its own files (`rotate`), a reject, or a pause. `forebay decode --target` tries records at hand.",
+    help: "`evolution.mode` gives the rows of every version one set of columns, and this version has a field that they cannot hold. `evolution.on_incompatible` decides: its own files (`rotate`), a reject, or a pause. `forebay plan` shows the versions side by side, `forebay decode --target` tries records at hand.",
 };
 
 /// The codes of every format.

@@ -89,6 +89,11 @@ impl Plan {
 
     /// As [`Plan::compile`], not shared yet.
     pub fn of(schema: &Schema, indexes: &[u32], options: &Options) -> Result<Plan, Fault> {
+        Self::bare(schema, indexes, options)?.with_columns()
+    }
+
+    /// As [`Plan::of`], perhaps without columns: for rows that take those of another schema.
+    pub fn bare(schema: &Schema, indexes: &[u32], options: &Options) -> Result<Plan, Fault> {
         Ok(match &schema.parsed {
             Parsed::Protobuf(file) => {
                 Self::new(protobuf::compile(file, indexes, options)?, options, Program::Protobuf)
@@ -98,7 +103,7 @@ impl Plan {
         })
     }
 
-    /// As [`Plan::of`], for the Protobuf message, Avro record or JSON Schema of this name; none if the schema
+    /// As [`Plan::bare`], for the Protobuf message, Avro record or JSON Schema of this name; none if the schema
     /// has another.
     pub fn of_message(
         schema: &Schema,
@@ -110,12 +115,26 @@ impl Plan {
                 let compiled = protobuf::compile_named(file, record_name, options)?;
                 compiled.map(|compiled| Self::new(compiled, options, Program::Protobuf))
             }
-            Parsed::Avro(_) | Parsed::Json(_) => Self::of(schema, &[], options),
+            Parsed::Avro(_) | Parsed::Json(_) => Self::bare(schema, &[], options),
         };
         match plan {
             Ok(plan) if plan.record_name != record_name => None,
             plan => Some(plan),
         }
+    }
+
+    /// This plan, if it has columns. Error: [`codes::NO_COLUMNS`].
+    pub fn with_columns(self) -> Result<Plan, Fault> {
+        if !self.schema.fields().is_empty() {
+            return Ok(self);
+        }
+        Err(Fault::new(
+            &codes::NO_COLUMNS,
+            format!(
+                "schema of `{}`: no field that makes a column, at least one required; leave the topic out, or add a field",
+                self.record_name
+            ),
+        ))
     }
 
     /// True if the one column is the value itself: a schema that is no message or record.
@@ -177,7 +196,7 @@ impl Plan {
             Format::Auto | Format::Protobuf | Format::Avro => return Ok(None),
             Format::JsonSchema | Format::JsonConnect => return Ok(None),
         };
-        Ok(Some(Arc::new(plan)))
+        Ok(Some(Arc::new(plan.with_columns()?)))
     }
 
     /// The plan for the Connect schema inside a record ([`json::connect::split`]): decode the payload
@@ -186,7 +205,7 @@ impl Plan {
     /// Errors: [`json::codes::CONNECT`], and those of [`Plan::compile`] about width and depth.
     pub fn embedded(schema: &[u8], options: &Options) -> Result<Arc<Plan>, Fault> {
         let compiled = json::compile_connect(schema, options)?;
-        Ok(Arc::new(Self::new(compiled, options, Program::Json)))
+        Self::new(compiled, options, Program::Json).with_columns().map(Arc::new)
     }
 
     fn new<P>(compiled: Compiled<P>, options: &Options, wrap: fn(Box<P>) -> Program) -> Self {

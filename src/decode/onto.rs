@@ -43,10 +43,11 @@ impl Plan {
         options: &Options,
     ) -> Result<Arc<Plan>, Fault> {
         let (from, to) = (&writer.parsed, &target.parsed);
-        let own = Plan::of(writer, indexes, options);
+        let own = Plan::bare(writer, indexes, options);
         if let (Parsed::Avro(from), Parsed::Avro(to)) = (from, to) {
             let mut plan =
-                Self::new(avro::compile_onto(from, to, options)?, options, Program::Avro);
+                Self::new(avro::compile_onto(from, to, options)?, options, Program::Avro)
+                    .with_columns()?;
             // A writer without columns of its own has what the target's defaults say.
             let own = own.map_or_else(|_| Arc::new(Columns::empty()), |own| own.schema);
             let changes = changes(&own, &plan.schema);
@@ -96,7 +97,7 @@ impl Plan {
             }
         };
         plan.onto = Some(Onto { target: target.id, changes: said, widened: None });
-        Ok(Arc::new(plan))
+        plan.with_columns().map(Arc::new)
     }
 
     /// This plan, with the columns of a merge that its own are part of.

@@ -3,11 +3,15 @@
 //! Owns: the columns of the mode `superset`, and which versions do not fit into them.
 //! Bounded by: the columns of the versions given.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
 
-use super::rules::{Misfit, UNIT, counterpart, decimal, join, pair, promotes};
+use super::rules::{
+    ALIASES, Misfit, UNION, UNIT, aliases, ambiguous, decimal, join, meet, member_for, pair, plain,
+    promotes, union_of,
+};
 
 /// Columns that hold the rows of several versions.
 #[derive(Debug, Clone)]
@@ -39,10 +43,13 @@ fn both(older: &Fields, newer: &Fields, path: &str) -> Result<Fields, Vec<Misfit
     let mut misfits = Vec::new();
     let mut merged: Vec<FieldRef> = Vec::with_capacity(older.len().max(newer.len()));
     let mut taken = vec![false; newer.len()];
-    let mut gone: Vec<&str> = Vec::new();
-    for field in older {
-        let found = counterpart(field, newer).and_then(|at| newer.get(at).map(|f| (at, f)));
-        match found {
+    let mut gone: HashSet<String> = HashSet::new();
+    let met = meet(older, newer);
+    if let Some(name) = ambiguous(older, newer, &met) {
+        misfits.push(another(path, name));
+    }
+    for (field, met) in older.iter().zip(met) {
+        match met.and_then(|at| newer.get(at).map(|f| (at, f))) {
             Some((at, new)) => {
                 taken[at] = true;
                 match one(field, new, &join(path, new.name())) {
@@ -51,23 +58,27 @@ fn both(older: &Fields, newer: &Fields, path: &str) -> Result<Fields, Vec<Misfit
                 }
             }
             None => {
-                gone.push(field.name());
+                gone.insert(field.name().to_lowercase());
                 merged.push(Arc::new(field.as_ref().clone().with_nullable(true)));
             }
         }
     }
     for (field, _) in newer.iter().zip(taken).filter(|(_, taken)| !taken) {
         // A name that was another column's: the two would be one to a reader.
-        if gone.iter().any(|name| name.to_lowercase() == field.name().to_lowercase()) {
-            misfits.push(Misfit {
-                path: join(path, field.name()),
-                found: "another field of that name".into(),
-                required: "the same field".into(),
-            });
+        if gone.contains(&field.name().to_lowercase()) {
+            misfits.push(another(path, field.name()));
         }
         merged.push(Arc::new(field.as_ref().clone().with_nullable(true)));
     }
     if misfits.is_empty() { Ok(merged.into()) } else { Err(misfits) }
+}
+
+fn another(path: &str, name: &str) -> Misfit {
+    Misfit {
+        path: join(path, name),
+        found: "another field of that name".into(),
+        required: "the same field".into(),
+    }
 }
 
 /// One column of both.
@@ -78,8 +89,51 @@ fn one(older: &Field, newer: &Field, path: &str) -> Result<FieldRef, Vec<Misfit>
         let unit = |unit: Option<&String>| format!("in {}", unit.map_or("units", |u| u));
         return Err(vec![Misfit { path: path.to_owned(), found: unit(was), required: unit(is) }]);
     }
-    let data_type = wider(older.data_type(), newer.data_type(), path)?;
-    Ok(Arc::new(newer.clone().with_data_type(data_type).with_nullable(nullable)))
+    let data_type = match (union_of(older), union_of(newer)) {
+        (None, Some(members)) => with_member(older, members, path, true)?,
+        (Some(members), None) => with_member(newer, members, path, false)?,
+        _ => wider(older.data_type(), newer.data_type(), path)?,
+    };
+    let mut metadata = newer.metadata().clone();
+    metadata.extend(older.metadata().get(UNION).map(|is| (UNION.to_owned(), is.clone())));
+    let mut names = aliases(newer);
+    let renamed = (older.name() != newer.name()).then(|| older.name().clone());
+    for name in aliases(older).into_iter().chain(renamed) {
+        if !names.contains(&name) && name != *newer.name() {
+            names.push(name);
+        }
+    }
+    // By number, names do not matter.
+    if older.metadata().contains_key(ALIASES) || newer.metadata().contains_key(ALIASES) {
+        metadata.insert(ALIASES.to_owned(), serde_json::json!(names).to_string());
+    }
+    let field = Field::new(newer.name(), data_type, nullable);
+    Ok(Arc::new(field.with_metadata(metadata)))
+}
+
+/// A union, one member of which takes the values of a column as well. `older`: the column is.
+fn with_member(
+    column: &Field,
+    members: &Fields,
+    path: &str,
+    older: bool,
+) -> Result<DataType, Vec<Misfit>> {
+    let at = member_for(column, members).ok_or_else(|| {
+        let union = plain(&DataType::Struct(members.clone()));
+        let own = plain(column.data_type());
+        let (found, required) = if older { (own, union) } else { (union, own) };
+        vec![Misfit { path: path.to_owned(), found, required }]
+    })?;
+    let merged = members.iter().enumerate().map(|(i, member)| match i == at {
+        true => {
+            let path = join(path, member.name());
+            let (a, b) = (column.data_type(), member.data_type());
+            let data_type = if older { wider(a, b, &path)? } else { wider(b, a, &path)? };
+            Ok(Arc::new(member.as_ref().clone().with_data_type(data_type)))
+        }
+        false => Ok(member.clone()),
+    });
+    Ok(DataType::Struct(merged.collect::<Result<Vec<FieldRef>, Vec<Misfit>>>()?.into()))
 }
 
 /// The type that holds the values of both.
@@ -113,11 +167,7 @@ fn wider(older: &DataType, newer: &DataType, path: &str) -> Result<DataType, Vec
             Ok(DataType::Float64)
         }
         _ => decimals(older, newer).ok_or_else(|| {
-            vec![Misfit {
-                path: path.to_owned(),
-                found: older.to_string(),
-                required: newer.to_string(),
-            }]
+            vec![Misfit { path: path.to_owned(), found: plain(older), required: plain(newer) }]
         }),
     }
 }

@@ -1,16 +1,25 @@
 //! What a new schema does to the files that are open. Pure.
 //!
 //! Owns: whether two Arrow schemas may share a file; how rows of one take the columns of another
-//! ([`rules`]); the columns that hold those of several versions ([`merge()`]).
+//! ([`rules`]); the columns that hold those of several versions ([`merge()`]); what differs ([`compare()`]);
+//! what readers of the files make of it ([`verdict`], [`sql`]); what Kafka Connect's compatibility modes say of a
+//! record and a file ([`connect`]).
 //! Does not own: decoding onto a target (`decode`), which target it is (`pipeline`), files.
 //! Absent: IO, clocks.
 
+pub mod compare;
+pub mod connect;
 pub mod merge;
 pub mod rules;
+pub mod sql;
+pub mod verdict;
 mod widened;
 
+pub use compare::{By, Difference, What, compare};
 pub use merge::{Merged, merge};
-pub use rules::{Changes, FIELD_NUMBER, Law, Misfit, Projection, UNIT, changes, project};
+pub use rules::{
+    ALIASES, Changes, FIELD_NUMBER, Law, Misfit, Projection, UNION, UNIT, changes, project,
+};
 pub use widened::Widened;
 
 use arrow::datatypes::{DataType, Field, Schema};

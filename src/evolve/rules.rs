@@ -5,7 +5,9 @@
 //! (`decode`), and [`super::Widened`] fills the columns of a merge.
 //! Bounded by: the columns of the two schemas.
 
-use arrow::datatypes::{DataType, Field, Fields, Schema};
+use std::collections::{HashMap, HashSet};
+
+use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema};
 use serde::{Deserialize, Serialize};
 
 /// Metadata key of a field's number in its Protobuf message.
@@ -13,6 +15,12 @@ pub const FIELD_NUMBER: &str = "forebay.field_number";
 
 /// Metadata key of a field that holds a time or a duration as a bare integer: `s`, `ms`, `us` or `ns`.
 pub const UNIT: &str = "forebay.unit";
+
+/// Metadata key of a field's other names, a JSON list of them: Avro's aliases.
+pub const ALIASES: &str = "forebay.aliases";
+
+/// Metadata key of a struct of which one member is there: a union. Its value says nothing.
+pub const UNION: &str = "forebay.union";
 
 /// What the languages see differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +61,10 @@ pub enum How {
     Struct(Vec<Fill>),
     List(Box<How>),
     Map(Box<How>, Box<How>),
+    /// The one member of a union that takes it.
+    Member(usize, Box<How>),
+    /// A list of the one value.
+    One(Box<How>),
 }
 
 /// What a reader of the files might want to know, by dotted path. Paths are the target's, but for those
@@ -126,6 +138,8 @@ pub fn promotes(from: &DataType, to: &DataType) -> bool {
             true
         }
         (UInt32, UInt64) | (Utf8, Binary) | (Binary, Utf8) | (Null, _) => true,
+        (Int32 | UInt32, DataType::Decimal128(p, 0) | DataType::Decimal256(p, 0)) => *p >= 10,
+        (Int64, DataType::Decimal128(p, 0) | DataType::Decimal256(p, 0)) => *p >= 19,
         _ => match (decimal(from), decimal(to)) {
             (Some((p, s)), Some((q, t))) => t >= s && q - t >= p - s,
             _ => false,
@@ -143,21 +157,101 @@ pub(super) fn decimal(data_type: &DataType) -> Option<(i32, i32)> {
     }
 }
 
-/// The column of `fields` that is the same as `field`.
-pub(super) fn counterpart(field: &Field, fields: &Fields) -> Option<usize> {
-    let number = |field: &Field| field.metadata().get(FIELD_NUMBER).cloned();
-    let own = number(field);
-    if own.is_some() {
-        let by_number = fields.iter().position(|other| number(other) == own);
+/// For each column of `a` the same one of `b`: by number, by name, and then, of those that are left, by alias.
+pub(super) fn meet(a: &Fields, b: &Fields) -> Vec<Option<usize>> {
+    let numbers = first_of(b, |field| field.metadata().get(FIELD_NUMBER));
+    let names = first_of(b, |field| Some(field.name()));
+    let of = |field: &FieldRef| match field.metadata().get(FIELD_NUMBER) {
         // Numbers on one side only: a column that stands beside the fields.
-        if by_number.is_some() || fields.iter().any(|other| number(other).is_some()) {
-            return by_number;
+        Some(number) if !numbers.is_empty() => numbers.get(number).copied(),
+        _ => names.get(field.name()).copied(),
+    };
+    let mut found: Vec<Option<usize>> = a.iter().map(of).collect();
+    let known = known_as(b);
+    let mut taken: HashSet<usize> = found.iter().flatten().copied().collect();
+    for (field, found) in a.iter().zip(&mut found).filter(|(_, found)| found.is_none()) {
+        let own = aliases(field).into_iter().filter_map(|alias| names.get(&alias).copied());
+        let mut by_alias = known.get(field.name()).copied().into_iter().chain(own);
+        *found = by_alias.find(|at| taken.insert(*at));
+    }
+    found
+}
+
+/// A name that was another column's before: `a` of one version is `b` of the next by its alias, and another
+/// column is `a` now.
+pub(super) fn ambiguous<'f>(
+    a: &'f Fields,
+    b: &'f Fields,
+    met: &[Option<usize>],
+) -> Option<&'f str> {
+    let taken: HashSet<usize> = met.iter().flatten().copied().collect();
+    let is_met = |at: usize| met.get(at).is_some_and(Option::is_some);
+    let (of_a, of_b) = (known_as(a), known_as(b));
+    let named_in_b = b.iter().enumerate().filter(|(at, _)| taken.contains(at));
+    let named_in_a = a.iter().enumerate().filter(|(at, _)| is_met(*at));
+    let mut found = named_in_b
+        .filter(|(_, field)| of_a.get(field.name()).is_some_and(|holder| !is_met(*holder)))
+        .chain(named_in_a.filter(|(_, field)| {
+            of_b.get(field.name()).is_some_and(|holder| !taken.contains(holder))
+        }));
+    found.next().map(|(_, field)| field.name().as_str())
+}
+
+/// The first column for each of what `key` says.
+fn first_of(fields: &Fields, key: fn(&Field) -> Option<&String>) -> HashMap<&String, usize> {
+    let mut first = HashMap::with_capacity(fields.len());
+    for (at, field) in fields.iter().enumerate() {
+        if let Some(key) = key(field) {
+            first.entry(key).or_insert(at);
         }
     }
-    let same = |other: &&std::sync::Arc<Field>| {
-        other.name() == field.name() && (own.is_none() || number(other).is_none())
+    first
+}
+
+/// The first column for each alias.
+fn known_as(fields: &Fields) -> HashMap<String, usize> {
+    let mut known = HashMap::new();
+    for (at, field) in fields.iter().enumerate() {
+        for alias in aliases(field) {
+            known.entry(alias).or_insert(at);
+        }
+    }
+    known
+}
+
+pub(super) fn aliases(field: &Field) -> Vec<String> {
+    let text = field.metadata().get(ALIASES);
+    text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+}
+
+/// The members of a union.
+pub(super) fn union_of(field: &Field) -> Option<&Fields> {
+    match field.data_type() {
+        DataType::Struct(members) if field.metadata().contains_key(UNION) => Some(members),
+        _ => None,
+    }
+}
+
+/// The one member of a union that takes values of a column: of the same type, else of one they may become.
+pub(super) fn member_for(field: &Field, members: &Fields) -> Option<usize> {
+    let only = |fits: &dyn Fn(&Field) -> bool| {
+        let mut found = members.iter().enumerate().filter(|(_, member)| fits(member));
+        let first = found.next()?.0;
+        found.next().is_none().then_some(first)
     };
-    fields.iter().position(|other| same(&other))
+    let of = field.data_type();
+    let unit = |other: &Field| other.metadata().get(UNIT) == field.metadata().get(UNIT);
+    let same = |other: &Field| {
+        let nested = matches!(of, DataType::Struct(_) | DataType::List(_) | DataType::Map(..));
+        let alike = std::mem::discriminant(other.data_type()) == std::mem::discriminant(of);
+        unit(other) && (other.data_type() == of || nested && alike)
+    };
+    let wider =
+        |other: &Field| unit(other) && *of != DataType::Null && promotes(of, other.data_type());
+    match members.iter().any(|member| same(member)) {
+        true => only(&same),
+        false => only(&wider),
+    }
 }
 
 struct Walk {
@@ -168,20 +262,31 @@ struct Walk {
 
 impl Walk {
     fn fields(&mut self, writer: &Fields, target: &Fields, path: &str) -> Vec<Fill> {
-        let fills: Vec<Fill> = target.iter().map(|to| self.field(writer, to, path)).collect();
-        let taken =
-            |at: usize| fills.iter().any(|f| matches!(f, Fill::From(from, _) if *from == at));
+        let met = meet(target, writer);
+        if self.law == Law::Columns
+            && let Some(name) = ambiguous(target, writer, &met)
+        {
+            let found = "the name of two fields, by the aliases of one".to_owned();
+            self.misfit(&join(path, name), found, "the same field".into());
+        }
+        let fills: Vec<Fill> =
+            target.iter().zip(met).map(|(to, met)| self.field(writer, to, met, path)).collect();
+        let from = |fill: &Fill| match fill {
+            Fill::From(at, _) => Some(*at),
+            Fill::Absent => None,
+        };
+        let taken: HashSet<usize> = fills.iter().filter_map(from).collect();
         for (at, field) in writer.iter().enumerate() {
-            if !taken(at) {
+            if !taken.contains(&at) {
                 self.changes.dropped.push(join(path, field.name()));
             }
         }
         fills
     }
 
-    fn field(&mut self, writer: &Fields, to: &Field, path: &str) -> Fill {
+    fn field(&mut self, writer: &Fields, to: &Field, met: Option<usize>, path: &str) -> Fill {
         let path = join(path, to.name());
-        let Some(at) = counterpart(to, writer) else {
+        let Some(at) = met else {
             if !to.is_nullable() && self.law != Law::Defaults {
                 self.misfit(&path, "nothing".into(), required(to));
             }
@@ -193,14 +298,30 @@ impl Walk {
             self.changes.renamed.push(format!("{} → {path}", from.name()));
         }
         if self.law == Law::Columns && from.is_nullable() && !to.is_nullable() {
-            self.misfit(&path, format!("{} or null", from.data_type()), required(to));
+            self.misfit(&path, format!("{} or null", plain(from.data_type())), required(to));
         }
         let (own, theirs) = (from.metadata().get(UNIT), to.metadata().get(UNIT));
         if own != theirs {
             let unit = |unit: Option<&String>| format!("in {}", unit.map_or("units", |u| u));
             self.misfit(&path, unit(own), unit(theirs));
         }
-        Fill::From(at, self.value(from.data_type(), to.data_type(), &path))
+        Fill::From(at, self.of(from, to, &path))
+    }
+
+    /// A value, which may become one member of a union.
+    fn of(&mut self, from: &Field, to: &Field, path: &str) -> How {
+        if let (None, Some(members)) = (union_of(from), union_of(to))
+            && let Some(at) = member_for(from, members)
+            && let Some(member) = members.get(at)
+        {
+            self.changes
+                .promoted
+                .push(format!("{path}: {} → one of several types", plain(from.data_type())));
+            let inner =
+                self.value(from.data_type(), member.data_type(), &join(path, member.name()));
+            return How::Member(at, Box::new(inner));
+        }
+        self.value(from.data_type(), to.data_type(), path)
     }
 
     fn value(&mut self, from: &DataType, to: &DataType, path: &str) -> How {
@@ -219,14 +340,20 @@ impl Walk {
                 _ => How::Same,
             },
             (from, to) if from == to => How::Same,
+            (from, DataType::List(item))
+                if self.law == Law::Defaults && !matches!(from, DataType::Map(..)) =>
+            {
+                self.changes.promoted.push(format!("{path}: {} → List", plain(from)));
+                How::One(Box::new(self.value(from, item.data_type(), path)))
+            }
             (DataType::Binary, DataType::Utf8) if self.law == Law::Columns => {
-                self.misfit(path, from.to_string(), to.to_string());
+                self.misfit(path, plain(from), plain(to));
                 How::Promote
             }
             (from, to) => {
                 match promotes(from, to) {
                     true => self.changes.promoted.push(format!("{path}: {from} → {to}")),
-                    false => self.misfit(path, from.to_string(), to.to_string()),
+                    false => self.misfit(path, plain(from), plain(to)),
                 }
                 How::Promote
             }
@@ -236,9 +363,9 @@ impl Walk {
     /// An element of a list, a key or a value of a map.
     fn item(&mut self, from: &Field, to: &Field, path: &str) -> How {
         if self.law == Law::Columns && from.is_nullable() && !to.is_nullable() {
-            self.misfit(path, format!("{} or null", from.data_type()), required(to));
+            self.misfit(path, format!("{} or null", plain(from.data_type())), required(to));
         }
-        self.value(from.data_type(), to.data_type(), path)
+        self.of(from, to, path)
     }
 
     fn misfit(&mut self, path: &str, found: String, required: String) {
@@ -259,8 +386,27 @@ pub(super) fn pair(entries: &Field) -> Option<(&Field, &Field)> {
 
 fn required(field: &Field) -> String {
     match field.is_nullable() {
-        true => field.data_type().to_string(),
-        false => format!("{} without null", field.data_type()),
+        true => plain(field.data_type()),
+        false => format!("{} without null", plain(field.data_type())),
+    }
+}
+
+/// A type without what is noted of its fields: `Struct{b Int32}`, `List of Int32`.
+pub(super) fn plain(data_type: &DataType) -> String {
+    match data_type {
+        DataType::Struct(fields) => {
+            let fields: Vec<String> =
+                fields.iter().map(|f| format!("{} {}", f.name(), plain(f.data_type()))).collect();
+            format!("Struct{{{}}}", fields.join(", "))
+        }
+        DataType::List(item) => format!("List of {}", plain(item.data_type())),
+        DataType::Map(entries, _) => match pair(entries) {
+            Some((key, value)) => {
+                format!("Map of {} to {}", plain(key.data_type()), plain(value.data_type()))
+            }
+            None => "Map".to_owned(),
+        },
+        leaf => leaf.to_string(),
     }
 }
 

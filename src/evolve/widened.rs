@@ -81,6 +81,14 @@ fn convert(how: &How, from: &ArrayRef, to: &DataType) -> Result<ArrayRef, ArrowE
             let pairs = StructArray::try_new(fields.clone(), vec![keys, values], None)?;
             Ok(Arc::new(MapArray::try_new(entries.clone(), offsets, pairs, nulls, *sorted)?))
         }
+        (How::Member(at, how), DataType::Struct(fields)) => {
+            let member = |(i, field): (usize, &Arc<Field>)| match i == *at {
+                true => convert(how, from, field.data_type()),
+                false => Ok(new_null_array(field.data_type(), from.len())),
+            };
+            let members = fields.iter().enumerate().map(member).collect::<Result<Vec<_>, _>>()?;
+            Ok(Arc::new(StructArray::try_new(fields.clone(), members, from.nulls().cloned())?))
+        }
         (How::Promote, to) => {
             let strict = CastOptions { safe: false, ..CastOptions::default() };
             cast_with_options(from, to, &strict)

@@ -70,7 +70,7 @@ pub mod hive;
 mod iceberg;
 mod item;
 mod memo;
-mod near;
+pub mod near;
 mod resolve;
 mod run;
 mod text;
@@ -201,6 +201,11 @@ impl Partitioner {
     /// Names of the segments, in order, unescaped.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.items.iter().map(|item| item.name.as_str())
+    }
+
+    /// Names of the segments with the column that each writes as it is, if it is one.
+    pub fn named_columns(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        self.items.iter().map(|item| (item.name.as_str(), item.plain_column()))
     }
 
     /// Binds to the columns of a plan. A path no column has gives nulls if `lenient`, else a fault that

@@ -4,6 +4,7 @@
 //! Does not own: when to flush, what a missing schema means for the Kafka partition (`task`).
 //! Bounded by: the caller flushes at [`Intake::rows`].
 
+mod connect;
 mod messages;
 mod origin;
 mod schemas;
@@ -30,10 +31,12 @@ use crate::position::{Offset, TopicPartition};
 use crate::record::{self, Oddities, Record};
 use crate::registry::{Language, Schema};
 use crate::wire::{self, Frame, Reading, SchemaRef, Side};
+use connect::Connected;
 pub use messages::takes;
-use messages::{Messages, Stop, message, of_key, of_value, refused};
+use messages::{MessageKey, Messages, Stop, message, of_key, of_value, refused};
 use origin::{Embedded, Origin};
 use schemas::{Entry, REMEMBERED};
+pub use targets::Counted;
 use targets::Targets;
 
 pub static NO_SCHEMA: Code = Code {
@@ -145,6 +148,7 @@ pub struct Intake {
     values: Messages,
     keys: Messages,
     targets: Targets,
+    connected: Connected,
     /// [`row::Options::is_plain`]: a value's plan has the number of its slot. Else what follows applies.
     plain: bool,
     value_plans: Vec<ValuePlan>,
@@ -173,6 +177,7 @@ pub struct Intake {
     taken: u64,
     /// Rejects by code since the last [`Intake::take_rejected`].
     rejected: HashMap<&'static str, u64>,
+    counted: Counted,
 }
 
 impl Intake {
@@ -199,6 +204,7 @@ impl Intake {
             values: Messages::default(),
             keys: Messages::default(),
             targets: Targets::default(),
+            connected: Connected::default(),
             value_plans: Vec::new(),
             key_plans: Vec::new(),
             by_pair: HashMap::new(),
@@ -211,6 +217,7 @@ impl Intake {
             forget_at: REMEMBERED,
             taken: 0,
             rejected: HashMap::new(),
+            counted: Counted::default(),
         }
     }
 
@@ -246,6 +253,11 @@ impl Intake {
             }
         }
         counted
+    }
+
+    /// What targets did to rows since the last call.
+    pub fn take_counted(&mut self) -> Counted {
+        std::mem::take(&mut self.counted)
     }
 
     /// Takes one record: a row, a reject, a skip, or a wait.
@@ -416,7 +428,7 @@ impl Intake {
         let made = match self.values.by_message.get(&key) {
             Some(made) => made.clone(),
             None => {
-                let made = self.make_value(&schema, &key.1)?;
+                let made = self.make_value(&schema, &key)?;
                 self.values.remember(&key, &made);
                 made
             }
@@ -473,12 +485,15 @@ impl Intake {
     fn make_value(
         &mut self,
         schema: &Arc<Schema>,
-        indexes: &[u32],
+        key: &MessageKey,
     ) -> Result<Result<usize, Box<Reject>>, Stop> {
         if let Err(reject) = takes(self.settings.row.decode.value.format, schema, "value.format") {
             return Ok(Err(reject));
         }
-        Ok(match self.evolved(schema, indexes)? {
+        if let (Some(mode), None) = (self.settings.evolution.compatibility, &self.settings.target) {
+            return self.connected(mode, schema, key);
+        }
+        Ok(match self.evolved(schema, &key.1)? {
             Ok((plan, target)) => {
                 self.add_value(ValuePlan { plan, schema: Some(schema.clone()), target })
             }
@@ -489,11 +504,13 @@ impl Intake {
     /// Plans are made anew from the next record on; rows that are there keep theirs.
     fn forget_plans(&mut self) {
         self.values.forget_all();
+        self.connected.forget_messages();
         self.by_pair.clear();
         self.last_pair = None;
     }
 
     fn add_value(&mut self, value: ValuePlan) -> Result<usize, Box<Reject>> {
+        self.say_changes(&value);
         if self.plain {
             return self
                 .make_slot(Some(value), (0, KeyPlan::None))
@@ -578,6 +595,8 @@ impl Intake {
             let slot = &mut self.slots[slot];
             let rows = without(rows, slot.bound.dropped());
             let onto = slot.rows.plan().onto();
+            let has_target = self.settings.has_target() && schema_id != 0;
+            self.counted.rows(rows.num_rows() as u64, onto.map(|onto| &onto.changes), has_target);
             if slot.group == usize::MAX {
                 let target = onto.map(|onto| onto.target);
                 slot.group = lanes.group(&rows.schema(), &record_name, target);

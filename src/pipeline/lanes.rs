@@ -10,7 +10,7 @@
 //! memory of many batches. With thousands of thin lanes this costs eight bytes a row, not an array
 //! per column and lane.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -159,6 +159,8 @@ pub struct Lanes {
     compact_at: usize,
     lanes: Vec<Lane>,
     by_place: HashMap<(String, usize), usize>,
+    /// Groups with lanes.
+    open_groups: HashSet<usize>,
     /// Memory of open files, as of their last write.
     file_memory: usize,
     next_file: FileId,
@@ -179,6 +181,7 @@ impl Lanes {
             compact_at: COMPACT_BYTES,
             lanes: Vec::new(),
             by_place: HashMap::new(),
+            open_groups: HashSet::new(),
             file_memory: 0,
             next_file: generation << 32,
             epoch: 0,
@@ -262,6 +265,11 @@ impl Lanes {
         self.lanes.len()
     }
 
+    /// Sets of columns with lanes in this interval.
+    pub fn open_groups(&self) -> usize {
+        self.open_groups.len()
+    }
+
     /// True for a file opened since the last seal.
     pub fn opened(&self, file: FileId) -> bool {
         self.opened.binary_search(&file).is_ok() // ids rise
@@ -307,6 +315,7 @@ impl Lanes {
         let place = Place { folder: key.0.clone(), values: place.values, role: place.role };
         self.lanes.push(Lane { place, group, waiting: Vec::new(), file: None });
         self.by_place.insert(key, lane);
+        self.open_groups.insert(group);
         lane
     }
 
@@ -348,6 +357,7 @@ impl Lanes {
     fn clear(&mut self) {
         self.lanes.clear();
         self.by_place.clear();
+        self.open_groups.clear();
         self.stored.clear();
         self.free.clear();
         self.stored_bytes = 0;

@@ -11,6 +11,7 @@ pub mod lanes;
 pub mod breaker;
 pub mod row;
 pub mod intake;
+pub mod versions;
 pub mod task;
 pub mod effects;
 pub mod state;

@@ -21,7 +21,7 @@ use crate::commit::record::{About, Identity, Record as CommitRecord, Topic};
 use crate::config;
 use crate::error::{Fault, Kind};
 use crate::partition::Partitioner;
-use crate::pipeline::intake::{Intake, Need, Taken};
+use crate::pipeline::intake::{Counted, Intake, Need, Taken};
 use crate::pipeline::lanes::{Files, Lanes, Output};
 use crate::pipeline::row;
 use crate::position::{Offset, OffsetRange, TopicPartition};
@@ -75,6 +75,9 @@ pub struct Evolution {
     pub refresh_ms: u64,
     pub version: Option<u32>,
     pub strategy: config::SubjectNameStrategy,
+    pub compatibility: Option<config::Compatibility>,
+    /// Those that say what a schema is to Connect.
+    pub connect: config::Connect,
 }
 
 impl Evolution {
@@ -86,12 +89,15 @@ impl Evolution {
             refresh_ms: evolution.refresh.as_millis() as u64,
             version: evolution.version,
             strategy: pipeline.registry.subject_name_strategy,
+            compatibility: evolution.compatibility,
+            connect: pipeline.value.dialect.connect().unwrap_or_default(),
         }
     }
 
     /// Which versions of a subject matter.
     pub fn want(&self) -> Want {
         match (self.mode, self.version) {
+            _ if self.compatibility.is_some() => Want::All,
             (config::EvolutionMode::Superset, _) => Want::All,
             (config::EvolutionMode::Fixed, Some(version)) => Want::Version(version),
             _ => Want::Latest,
@@ -206,6 +212,8 @@ pub struct Counters {
     pub files: HashMap<&'static str, (u64, u64, u64)>,
     pub commits: u64,
     pub rewinds: u64,
+    /// What targets did to rows.
+    pub evolved: Counted,
     /// Kafka's timestamp of the last record taken.
     pub last_timestamp_ms: Option<i64>,
 }
@@ -258,6 +266,14 @@ pub struct Task {
 }
 
 impl Settings {
+    /// Whether rows are to have other columns than their writer's.
+    pub fn has_target(&self) -> bool {
+        let evolution = &self.evolution;
+        self.target.is_some()
+            || evolution.compatibility.is_some()
+            || evolution.mode != config::EvolutionMode::Rotate
+    }
+
     /// Folder of the reject files of a topic.
     pub fn rejects_folder(&self, topic: &str) -> String {
         format!(
@@ -318,6 +334,11 @@ impl Task {
         self.lanes.open()
     }
 
+    /// Sets of columns with rows in lanes.
+    pub fn open_schemas(&self) -> usize {
+        self.lanes.open_groups()
+    }
+
     /// Offset of the next record to take.
     pub fn position(&self) -> Offset {
         self.position
@@ -353,6 +374,7 @@ impl Task {
         let mut counters = std::mem::take(&mut self.counters);
         counters.rejects = self.intake.take_rejected();
         counters.oddities = self.intake.take_oddities();
+        counters.evolved = self.intake.take_counted();
         counters
     }
 

@@ -185,6 +185,11 @@ impl Watch {
         shown.records.add(counted.records);
         shown.record_bytes.add(counted.bytes);
         shown.skipped.add(counted.tombstones);
+        shown.dropped(&counted.evolved.dropped);
+        shown.switches.add(counted.evolved.switches);
+        shown.projected.add(counted.evolved.projected);
+        shown.incompatible.add(counted.evolved.unfit);
+        shown.open_schemas.set(task.open_schemas() as i64);
         shown.position.set(task.position());
         if let Some(time) = counted.last_timestamp_ms {
             shown.record_time_ms.set(time);

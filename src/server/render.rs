@@ -15,9 +15,9 @@ use crate::clock;
 use crate::position::TopicPartition;
 use crate::record::Oddities;
 use crate::telemetry::{
-    BUILD, CPU, PARTITION_AGES, PARTITION_COUNTERS, PARTITION_LEVELS, PREFIX, PROCESS_LEVELS,
-    Partition, READY, REGISTRY_REQUESTS, REJECTS, Reason, SCHEMA_COUNTERS, STORE_REQUESTS,
-    Telemetry,
+    BUILD, CPU, DROPPED, PARTITION_AGES, PARTITION_COUNTERS, PARTITION_LEVELS, PREFIX,
+    PROCESS_LEVELS, Partition, READY, REGISTRY_REQUESTS, REJECTS, Reason, SCHEMA_COUNTERS,
+    STORE_REQUESTS, Telemetry,
 };
 
 /// The whole text of a scrape.
@@ -82,6 +82,8 @@ fn counters(encoder: &mut DescriptorEncoder<'_>, partitions: &[Series]) -> Resul
     }
     let by_code = |p: &Partition| p.rejects().into_iter().map(|(c, n)| (c.to_owned(), n)).collect();
     labelled(encoder, partitions, REJECTS, "code", by_code)?;
+    let by_column = |p: &Partition| p.dropped_columns().into_iter().collect();
+    labelled(encoder, partitions, DROPPED, "column", by_column)?;
     for metric in SCHEMA_COUNTERS {
         let by_schema = |p: &Partition| {
             let counts =
@@ -217,6 +219,13 @@ pub(super) fn status(telemetry: &Telemetry, now_ms: i64) -> Value {
             "rejects": p.rejects().into_iter().map(|(c, n)| (c.to_owned(), json!(n))).collect::<serde_json::Map<_, _>>(),
             "oddities": p.oddities().into_iter().map(|(id, o)| (id.to_string(), oddities(o))).collect::<serde_json::Map<_, _>>(),
             "files": p.files.get(),
+            "evolution": {
+                "switches": p.switches.get(),
+                "projected_rows": p.projected.get(),
+                "incompatible_rows": p.incompatible.get(),
+                "dropped_column_rows": p.dropped_columns(),
+                "open_schemas": p.open_schemas.get(),
+            },
             "stopped": p.stopped().map(|f| f.to_string()),
         })
     };

@@ -1,5 +1,7 @@
 //! `forebay check`, against brokers and a registry of this process.
 
+use forebay::registry::client::{NewSchema, settings};
+use forebay::registry::{Client, Language};
 use serde_json::{Value, json};
 
 use crate::world::{Ended, World, forebay};
@@ -282,4 +284,71 @@ fn check_asks_the_registry_for_keys_where_values_need_none() {
     let ended = check(&world, &dead, &["--output", "json"]);
     assert_eq!(ended.code(), Some(1), "{ended:?}");
     assert_eq!(findings(&ended.json())[0].0, "registry");
+}
+
+/// `SCHEMA` and two more: one with a column more and one less, one that fits neither.
+#[test]
+fn check_shows_the_columns_that_files_get_by_the_evolution_mode() {
+    let world = World::new();
+    world.fill("orders", 1, 1);
+    let record = |fields: &str| {
+        format!(r#"{{"type":"record","name":"Order","namespace":"shop","fields":[{fields}]}}"#)
+    };
+    let second = record(
+        r#"{"name":"id","type":"long"},{"name":"note","type":["null","string"],"default":null}"#,
+    );
+    let third = record(
+        r#"{"name":"id","type":"string"},{"name":"note","type":["null","string"],"default":null}"#,
+    );
+    let register = |text: &str| {
+        world.runtime.block_on(async {
+            let client = Client::new(&settings(&world.registry.url)).unwrap();
+            let new = NewSchema {
+                language: Language::Avro,
+                text: text.to_owned(),
+                references: Vec::new(),
+            };
+            client.register("orders-value", &new).await.unwrap();
+        });
+    };
+    register(&second);
+    let columns = |evolution: &str| {
+        let config = world
+            .config("[orders]", &format!("sink: {{ url: out }}\nevolution: {{ {evolution} }}\n"));
+        let ended = check(&world, &config, &["--output", "json"]);
+        assert_eq!(ended.code(), Some(0), "{ended:?}");
+        let report = ended.json();
+        let subject = &report["topics"][0]["subjects"][0];
+        let names: Vec<String> = subject["columns"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|c| c["name"].as_str().unwrap().to_owned())
+            .collect();
+        (names, subject["notes"][0].to_string(), report["warnings"].to_string())
+    };
+    let (names, _, warnings) = columns("mode: rotate");
+    assert_eq!((names, warnings.as_str()), (vec!["id".to_owned(), "note".to_owned()], "[]"));
+    let (names, note, _) = columns("mode: superset");
+    assert_eq!(names, ["id", "country", "made", "note"]);
+    assert!(note.contains("all 2 versions together"), "{note}");
+    let (names, note, _) = columns("mode: fixed, version: 1");
+    // The second version has no `made`, which the first one requires.
+    assert_eq!(names, ["id", "note"], "its own: {note}");
+    let (_, _, warnings) = columns("mode: fixed, version: 1, on_incompatible: reject");
+    assert!(warnings.contains("version 2 does not fit") && warnings.contains("made"), "{warnings}");
+    assert!(warnings.contains("its records are rejected"), "{warnings}");
+
+    world.runtime.block_on(crate::registry::call(
+        reqwest::Method::PUT,
+        format!("{}/config/orders-value", world.registry.url),
+        Some(json!({ "compatibility": "NONE" })),
+    ));
+    register(&third);
+    let (names, note, warnings) = columns("mode: latest");
+    assert_eq!(names, ["id", "note"]);
+    assert!(note.contains("newest version for all"), "{note}");
+    assert!(warnings.contains("version 1 does not fit"), "{warnings}");
+    assert!(warnings.contains("version 2 does not fit"), "{warnings}");
+    assert!(warnings.contains("keep their own columns"), "{warnings}");
 }

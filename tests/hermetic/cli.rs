@@ -26,16 +26,6 @@ fn demo_ends_well_and_its_files_hold_every_record() {
 }
 
 #[test]
-fn command_of_a_later_version_is_refused_by_name() {
-    let folder = tempfile::tempdir().unwrap();
-    let ended = forebay(folder.path(), &["plan", "schema.proto"]);
-    assert_eq!(ended.code(), Some(2), "{ended:?}");
-    assert_eq!(ended.stdout, "");
-    assert!(ended.stderr.starts_with("FB1001 command"), "{}", ended.stderr);
-    assert!(ended.stderr.contains("`plan`: not in this version"), "{}", ended.stderr);
-}
-
-#[test]
 fn configuration_errors_are_all_said_one_a_line() {
     let folder = tempfile::tempdir().unwrap();
     let text = "pipeline: \"a b\"\nsource: { brokers: \"h:1\", topics: [o], strat: latest }\nregistry: { url: \"ftp://x\" }\nsink: { url: out, compression: gzp }\ncommit: { interval: 10 parsecs }\n";

@@ -43,6 +43,12 @@ fn filled() -> Arc<Telemetry> {
     partition.reject(CODE.id, 2);
     let oddities = Oddities { unknown_fields: 4, repeated_keys: 1, ..Oddities::default() };
     partition.count_oddities(7, oddities);
+    partition.switches.add(1);
+    partition.projected.add(6);
+    partition.incompatible.add(3);
+    partition.open_schemas.set(2);
+    partition.dropped(&[("device.\"os\"".to_owned(), 4)].into());
+    partition.dropped(&[("device.\"os\"".to_owned(), 1)].into());
     partition.position.set(100);
     partition.end.set(150);
     partition.commit_time_ms.set(0);
@@ -109,6 +115,12 @@ async fn metrics_are_openmetrics_text_with_these_names() {
         "forebay_rejects_total{topic=\"orders\",partition=\"3\",code=\"FB0999\"} 2",
         "forebay_unknown_fields_total{topic=\"orders\",partition=\"3\",schema_id=\"7\"} 4",
         "forebay_repeated_keys_total{topic=\"orders\",partition=\"3\",schema_id=\"7\"} 1",
+        "forebay_target_switches_total{topic=\"orders\",partition=\"3\"} 1",
+        "forebay_projected_rows_total{topic=\"orders\",partition=\"3\"} 6",
+        "forebay_incompatible_rows_total{topic=\"orders\",partition=\"3\"} 3",
+        // A column may have any name.
+        "forebay_dropped_column_rows_total{topic=\"orders\",partition=\"3\",column=\"device.\\\"os\\\"\"} 5",
+        "forebay_open_schemas{topic=\"orders\",partition=\"3\"} 2",
         "forebay_position_offset{topic=\"orders\",partition=\"3\"} 100",
         "# TYPE forebay_lag_offsets gauge",
         "forebay_lag_offsets{topic=\"orders\",partition=\"3\"} 50",
@@ -139,6 +151,11 @@ async fn status_shows_partitions() {
     assert_eq!((status, &body["phase"]), (200, &Value::from("running")));
     assert_eq!(body["partitions"][0]["lag_offsets"], 50);
     assert_eq!(body["partitions"][0]["rejects"]["FB0999"], 2);
+    let evolution = serde_json::json!({
+        "switches": 1, "projected_rows": 6, "incompatible_rows": 3,
+        "dropped_column_rows": { "device.\"os\"": 5 }, "open_schemas": 2,
+    });
+    assert_eq!(body["partitions"][0]["evolution"], evolution);
 }
 
 #[tokio::test]

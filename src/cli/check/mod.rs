@@ -5,7 +5,7 @@
 
 mod report;
 mod sample;
-mod schema;
+pub(in crate::cli) mod schema;
 mod state;
 
 use std::path::PathBuf;

@@ -1,17 +1,20 @@
 //! Subjects of the topics, the columns that their latest versions give, and whether `partition_by`
 //! fits them.
 
+use std::sync::Arc;
+
 use super::report::{Area, Report, Subject};
-use crate::config::{Pipeline, SubjectNameStrategy};
+use crate::config::{EvolutionMode, OnIncompatible, Pipeline, SubjectNameStrategy};
 use crate::decode::Plan;
 use crate::error::{Fault, Reject};
 use crate::partition::Partitioner;
 use crate::pipeline;
 use crate::pipeline::intake::takes;
 use crate::pipeline::row::{KeyPlan, Options, RowPlan, ValuePlan};
+use crate::pipeline::versions::Outlook;
 use crate::registry::client::Version;
 use crate::registry::codes::SUBJECT;
-use crate::registry::{Client, Lookup, subject_name};
+use crate::registry::{Client, Lookup, Numbered, Schema, Want, subject_name};
 use crate::wire::Side;
 
 /// Most subjects of one topic that are looked at.
@@ -60,7 +63,15 @@ pub(super) async fn subjects(
         for name in candidates {
             match client.latest(&name).await {
                 Ok(version) => {
-                    let found = columns(pipeline, partitioner, topic, &version, &key, report);
+                    let target = match target(client, pipeline, &name).await {
+                        Ok(target) => target,
+                        Err(fault) => {
+                            report.find(Area::Registry, [fault.at(format!("topic {topic}"))]);
+                            None
+                        }
+                    };
+                    let looked = Looked { topic, version: &version, key: &key, target };
+                    let found = columns(pipeline, partitioner, &looked, report);
                     report.topics[index].subjects.extend(found);
                 }
                 Err(Lookup::Unavailable(fault)) => {
@@ -77,7 +88,7 @@ pub(super) async fn subjects(
 }
 
 /// What the latest version of a topic's key subject makes of keys. Keys follow the strategy `topic`.
-async fn key(
+pub(in crate::cli) async fn key(
     client: &Client,
     pipeline: &Pipeline,
     topic: &str,
@@ -188,15 +199,99 @@ fn candidates(
     }
 }
 
-/// The columns of a version; findings where it has none, or where `partition_by` does not fit.
+/// What rows of a subject get in place of their own columns.
+struct Target {
+    versions: Vec<Numbered>,
+    /// Of `fixed`: what it is called, and the schema.
+    fixed: Option<(String, Arc<Schema>)>,
+}
+
+/// A version whose columns are looked at.
+struct Looked<'a> {
+    topic: &'a str,
+    version: &'a Version,
+    key: &'a KeyPlan,
+    target: Option<Target>,
+}
+
+/// Looks up what `evolution.mode` asks for; none under `rotate`. Errors: as of the registry.
+async fn target(
+    client: &Client,
+    pipeline: &Pipeline,
+    subject: &str,
+) -> Result<Option<Target>, Fault> {
+    let evolution = &pipeline.evolution;
+    if evolution.mode == EvolutionMode::Rotate {
+        return Ok(None);
+    }
+    let history = client.history(subject, Want::All).await.map_err(Lookup::into_fault)?;
+    let fixed = match (pipeline::target(evolution)?, evolution.version) {
+        (Some(schema), _) => {
+            let place = evolution.schema.as_ref().map(|placed| placed.place.clone());
+            Some((place.unwrap_or_default(), schema))
+        }
+        (None, Some(version)) => {
+            let found = client.version(subject, version).await.map_err(Lookup::into_fault)?;
+            Some((format!("version {version}"), found.schema))
+        }
+        (None, None) => None,
+    };
+    Ok(Some(Target { versions: history.versions.clone(), fixed }))
+}
+
+/// Rows of the newest version in the columns of the target, with what is to be said of the others; none where
+/// they keep their own.
+fn evolved(
+    pipeline: &Pipeline,
+    partitioner: Option<&Partitioner>,
+    looked: &Looked<'_>,
+    record: &str,
+    report: &mut Report,
+) -> Option<(Arc<RowPlan>, String)> {
+    let (target, partitioner) = (looked.target.as_ref()?, partitioner?);
+    let mode = pipeline.evolution.mode;
+    let outlook = Outlook {
+        options: Options::of(pipeline),
+        format: pipeline.value.format,
+        key: looked.key.clone(),
+        partitioner,
+    };
+    let schemas: Vec<Arc<Schema>> = target.versions.iter().map(|v| v.schema.clone()).collect();
+    let fixed = target.fixed.as_ref().map(|(_, schema)| schema);
+    let mut rows = outlook.rows(mode, &schemas, fixed, record);
+    let becomes = match pipeline.evolution.on_incompatible {
+        OnIncompatible::Rotate => "its rows keep their own columns, in files of their own",
+        OnIncompatible::Reject => "its records are rejected",
+        OnIncompatible::Pause => "its Kafka partition waits for another version",
+    };
+    for (version, rows) in target.versions.iter().zip(&rows) {
+        if let Some(Err(fault)) = rows {
+            report.warnings.push(format!(
+                "subject `{}`: version {} does not fit: {fault}; {becomes}",
+                looked.version.subject, version.version
+            ));
+        }
+    }
+    let plan = rows.pop().flatten()?.ok()?.plan;
+    let whose = match (mode, &target.fixed) {
+        (EvolutionMode::Superset, _) => {
+            format!("of all {} versions together (evolution.mode: superset)", schemas.len())
+        }
+        (EvolutionMode::Fixed, Some((what, _))) => format!("of {what} (evolution.mode: fixed)"),
+        _ => "of the newest version for all (evolution.mode: latest)".to_owned(),
+    };
+    Some((plan, format!("columns {whose}")))
+}
+
+/// The columns of a version, or those that its rows get; findings where it has none, or where `partition_by`
+/// does not fit.
 fn columns(
     pipeline: &Pipeline,
     partitioner: Option<&Partitioner>,
-    topic: &str,
-    version: &Version,
-    key: &KeyPlan,
+    looked: &Looked<'_>,
     report: &mut Report,
 ) -> Option<Subject> {
+    let Looked { topic, version, key, .. } = *looked;
     let place = format!("subject {} version {}", version.subject, version.version);
     let options = Options::of(pipeline);
     let taken = takes(pipeline.value.format, &version.schema, "value.format")
@@ -212,6 +307,10 @@ fn columns(
             report.find(Area::Registry, [fault.at(place)]);
             return None;
         }
+    };
+    let (plan, whose) = match evolved(pipeline, partitioner, looked, &plan.record_name, report) {
+        Some((plan, whose)) => (plan, Some(whose)),
+        None => (plan, None),
     };
     let fields = plan.schema.fields();
     // A key's columns may come with the first one that is read.
@@ -243,6 +342,6 @@ fn columns(
             .iter()
             .map(|f| (f.name().clone(), f.data_type().to_string(), f.is_nullable()))
             .collect(),
-        notes: plan.notes.clone(),
+        notes: whose.into_iter().chain(plan.notes.iter().cloned()).collect(),
     })
 }

@@ -15,6 +15,22 @@ pub struct Evolution {
     pub version: Option<u32>,
     /// the text of a schema, in the language that its file name says.
     pub schema: Option<Placed>,
+    /// [`EvolutionMode::Rotate`], by the rules of Kafka Connect's sinks.
+    pub compatibility: Option<Compatibility>,
+}
+
+/// Which schema's columns a record's row takes beside files that were begun with another: the sinks'
+/// `schema.compatibility`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compatibility {
+    /// Its own.
+    None,
+    /// Those of the newest version so far.
+    Backward,
+    /// Those of the oldest version so far.
+    Forward,
+    /// As [`Compatibility::Backward`].
+    Full,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use arrow::datatypes::TimeUnit;
 
 use super::decimal;
-use super::shape::{Shape, ShapeId, Shapes, base_name};
+use super::shape::{Declared, Shape, ShapeId, Shapes, base_name};
 use super::step::{
     Decimal, DecimalInto, Duration, Enum, Items, Record, RecordInto, Step, Union, Walked,
     WalkedUnion,
@@ -14,6 +14,7 @@ use crate::decode::columns::{Column, Layout, Leaf};
 use crate::decode::readers::{Exact, Readers, UNIT, join};
 use crate::decode::{Options, codes as shared};
 use crate::error::Fault;
+use crate::evolve::{ALIASES, UNION};
 
 /// Longest `fixed` with a column of that width. A null takes the whole width there, so longer ones go to
 /// a column of any length.
@@ -27,6 +28,7 @@ type Made = (Option<Column>, Step);
 
 pub(super) struct Compiler<'a> {
     shapes: &'a Shapes,
+    declared: &'a Declared,
     options: &'a Options,
     /// Settings of Confluent's converter, if its columns are asked for.
     connect: Option<Connect>,
@@ -41,10 +43,11 @@ pub(super) struct Compiler<'a> {
 }
 
 impl<'a> Compiler<'a> {
-    pub(super) fn new(shapes: &'a Shapes, options: &'a Options) -> Self {
+    pub(super) fn new(shapes: &'a Shapes, declared: &'a Declared, options: &'a Options) -> Self {
         let root = &shapes[shapes.root];
         Self {
             shapes,
+            declared,
             options,
             connect: options.value.dialect.connect(),
             readers: Readers::of(options),
@@ -61,7 +64,7 @@ impl<'a> Compiler<'a> {
         let id = self.shapes.root;
         if let Shape::Record { fields } = &self.shapes[id] {
             self.open.push(id);
-            let (columns, mut record) = self.fields("", fields)?;
+            let (columns, mut record) = self.fields("", Some(id), fields)?;
             record.into = RecordInto::Row;
             return Ok((columns, Step::Record(Box::new(record))));
         }
@@ -101,7 +104,7 @@ impl<'a> Compiler<'a> {
             Shape::Record { .. } if self.open.contains(&id) => Ok(self.edge(name, id, nullable)),
             Shape::Record { fields } => {
                 self.open.push(id);
-                let made = self.record(path, name, fields, nullable);
+                let made = self.record(path, name, (id, fields), nullable);
                 self.open.pop();
                 made
             }
@@ -120,15 +123,23 @@ impl<'a> Compiler<'a> {
     fn fields(
         &mut self,
         path: &str,
+        id: Option<ShapeId>,
         fields: &[(String, ShapeId)],
     ) -> Result<(Vec<Column>, Record), Fault> {
+        let declared = id.and_then(|id| self.declared.fields.get(&id));
         let names: Vec<&str> = fields.iter().map(|(name, _)| name.as_str()).collect();
         let unique = self.readers.names(path, &names, &mut self.notes);
         let mut columns = Vec::with_capacity(fields.len());
         let mut steps = Vec::with_capacity(fields.len());
-        for ((_, id), name) in fields.iter().zip(&unique) {
+        for (at, ((_, id), name)) in fields.iter().zip(&unique).enumerate() {
             let (column, step) = self.made(&join(path, name), name, *id, false)?;
-            columns.extend(column);
+            let aliases = declared.and_then(|fields| fields.get(at)).map(|field| &field.aliases);
+            columns.extend(column.map(|column| match aliases {
+                Some(aliases) if !aliases.is_empty() => {
+                    column.with(ALIASES, serde_json::json!(aliases).to_string())
+                }
+                _ => column,
+            }));
             steps.push(step);
         }
         let record = Record {
@@ -143,10 +154,10 @@ impl<'a> Compiler<'a> {
         &mut self,
         path: &str,
         name: &str,
-        fields: &[(String, ShapeId)],
+        (id, fields): (ShapeId, &[(String, ShapeId)]),
         nullable: bool,
     ) -> Result<Made, Fault> {
-        let (columns, mut record) = self.fields(path, fields)?;
+        let (columns, mut record) = self.fields(path, Some(id), fields)?;
         // Parquet has no group without members.
         let column = if columns.is_empty() {
             let column = self.layout.leaf(name, Leaf::Bool, nullable);
@@ -224,7 +235,7 @@ impl<'a> Compiler<'a> {
         nullable: bool,
     ) -> Result<Made, Fault> {
         self.depth += 1;
-        let made = self.fields(&format!("{path}[]"), fields);
+        let made = self.fields(&format!("{path}[]"), None, fields);
         self.depth -= 1;
         let (columns, record) = made?;
         let Ok([key, value]) = <[Column; 2]>::try_from(columns) else { return Ok(self.skip(id)) };
@@ -326,7 +337,7 @@ impl<'a> Compiler<'a> {
         if columns.is_empty() {
             return Ok(self.skip(id));
         }
-        let column = self.layout.group(name, nullable, columns);
+        let column = self.layout.group(name, nullable, columns).with(UNION, "");
         let step = Step::Union(Box::new(Union {
             group: column.slot().index(),
             null,

@@ -53,14 +53,13 @@ pub struct Program {
 
 /// Compiles a writer schema.
 ///
-/// Errors: [`codes::SCHEMA`]; [`crate::decode::codes::NO_COLUMNS`], [`crate::decode::codes::TOO_WIDE`]
-/// and [`crate::decode::codes::DEPTH`] for a schema beyond the bounds.
+/// Errors: [`codes::SCHEMA`]; [`crate::decode::codes::TOO_WIDE`] and [`crate::decode::codes::DEPTH`] for a schema beyond the bounds.
 pub fn compile(schema: &AvroSchema, options: &Options) -> Result<Compiled<Program>, Fault> {
-    let mut shapes = Shapes::new(&schema.schema).map_err(|fault| *fault)?;
+    let (mut shapes, declared) = Shapes::with_declared(&schema.schema).map_err(|fault| *fault)?;
     if options.value.dialect != Dialect::Clean {
         shapes.forget_unknown_to_connect();
     }
-    let mut compiler = Compiler::new(&shapes, options);
+    let mut compiler = Compiler::new(&shapes, &declared, options);
     let (columns, root) = compiler.root()?;
     let Compiler { layout, mut notes, record_name, .. } = compiler;
     notes.extend(schema.forgiven.iter().cloned());
@@ -89,7 +88,7 @@ pub fn compile_onto(
     if options.value.dialect != Dialect::Clean {
         laid_out.forget_unknown_to_connect();
     }
-    let mut compiler = Compiler::new(&laid_out, options);
+    let mut compiler = Compiler::new(&laid_out, &declared, options);
     let (columns, own) = compiler.root()?;
     let Compiler { layout, mut notes, record_name, .. } = compiler;
     let shape = layout.finish(&record_name, columns)?;

@@ -341,19 +341,11 @@ impl Layout {
         list
     }
 
-    /// The shape of a plan with these top-level columns; at least one.
+    /// The shape of a plan with these top-level columns; there may be none ([`super::super::Plan::bare`]).
     ///
-    /// Error: [`codes::NO_COLUMNS`], [`codes::TOO_WIDE`].
+    /// Error: [`codes::TOO_WIDE`].
     pub fn finish(self, record_name: &str, columns: Vec<Column>) -> Result<Arc<Shape>, Fault> {
         self.check(record_name)?;
-        if columns.is_empty() {
-            return Err(Fault::new(
-                &codes::NO_COLUMNS,
-                format!(
-                    "schema of `{record_name}`: no field that makes a column, at least one required; leave the topic out, or add a field"
-                ),
-            ));
-        }
         let fields: Fields = columns.iter().map(|c| c.field.clone()).collect();
         let width = columns.iter().fold(0usize, |sum, c| sum.saturating_add(c.width as usize));
         let schema = Arc::new(Schema::new(fields));

@@ -14,6 +14,7 @@ use crate::decode::columns::{Column, Layout, Leaf};
 use crate::decode::readers::{DEFAULT, Exact, Readers, UNIT, join, scrubbed};
 use crate::decode::{Options, codes as shared};
 use crate::error::Fault;
+use crate::evolve::UNION;
 
 /// Name of the one column of a schema that is no object.
 const VALUE: &str = "value";
@@ -392,7 +393,7 @@ impl<'a> Compiler<'a> {
         }
         // What may be anything comes last, so that what is something has its turn.
         steps.sort_by_key(|branch| branch.takes == u8::MAX);
-        let column = self.layout.group(name, nullable, columns);
+        let column = self.layout.group(name, nullable, columns).with(UNION, "");
         let group = column.slot().index();
         let levels = self.levels();
         Ok((Some(column), Step::Union(Box::new(Union { group, branches: steps.into(), levels }))))

@@ -61,7 +61,7 @@ pub struct Program {
 
 /// Compiles a JSON Schema with its references.
 ///
-/// Errors: [`codes::SCHEMA`], [`codes::REFERENCE`]; [`shared::NO_COLUMNS`], [`shared::TOO_WIDE`] and
+/// Errors: [`codes::SCHEMA`], [`codes::REFERENCE`]; [`shared::TOO_WIDE`] and
 /// [`shared::DEPTH`] for a schema beyond the bounds.
 pub fn compile(schema: &JsonSchema, options: &Options) -> Result<Compiled<Program>, Fault> {
     let documents = refs::documents(schema)?;
@@ -74,7 +74,7 @@ pub fn compile(schema: &JsonSchema, options: &Options) -> Result<Compiled<Progra
 
 /// Compiles the Connect schema of a record ([`connect::split`]).
 ///
-/// Errors: [`codes::CONNECT`]; [`shared::NO_COLUMNS`], [`shared::TOO_WIDE`] and [`shared::DEPTH`] for a
+/// Errors: [`codes::CONNECT`]; [`shared::TOO_WIDE`] and [`shared::DEPTH`] for a
 /// schema beyond the bounds.
 pub fn compile_connect(schema: &[u8], options: &Options) -> Result<Compiled<Program>, Fault> {
     let (shape, name) = connect::shape(schema)?;

@@ -40,7 +40,7 @@ pub use run::State;
 
 /// Compiles the program and the columns of the message that `indexes` name.
 ///
-/// Errors: [`crate::wire::INDEXES`], [`super::codes::NO_COLUMNS`], [`super::codes::TOO_WIDE`].
+/// Errors: [`crate::wire::INDEXES`], [`super::codes::TOO_WIDE`].
 pub fn compile(
     file: &ProtobufFile,
     indexes: &[u32],

@@ -6,6 +6,7 @@
 //!
 //! Fields meet by number. What the target does not know is an unknown field; what the writer does not know
 //! is absent, so it has the target's default, as a reader with the target's descriptor would see it.
+//! A single value goes into a list as its one item, as such a reader sees it.
 //! Values are read as the *writer* declares them: a `sint32` that became `int64` keeps its sign, and a
 //! `float` that became `double` its value, which such a reader would lose.
 
@@ -68,7 +69,7 @@ impl Join<'_> {
     /// `op` of the writer, writing where `into` of the target does. Error: the path.
     fn op(&mut self, op: &Op, into: &Op, path: &str) -> Result<Op, String> {
         if (op.kind == Kind::FieldMask) != (into.kind == Kind::FieldMask)
-            || (op.list == NONE) != (into.list == NONE)
+            || (op.list != NONE && into.list == NONE)
         {
             return Err(path.to_owned());
         }
@@ -123,7 +124,10 @@ impl Join<'_> {
                 if let Some(own) = slot_of(kind, NONE)
                     && std::mem::discriminant(&own) != std::mem::discriminant(&place)
                 {
-                    let narrow = Narrow::of(kind).ok_or_else(|| path.to_owned())?;
+                    use Slot::{F32, F64, I64, I128, U64};
+                    let takes = matches!(place, I64(_) | U64(_) | F32(_) | F64(_) | I128(_));
+                    let narrow =
+                        Narrow::of(kind).filter(|_| takes).ok_or_else(|| path.to_owned())?;
                     made.kind = Kind::Promoted(narrow, place);
                 }
             }

@@ -411,6 +411,7 @@ impl Run<'_> {
         match to {
             Slot::I64(slot) => c.i64s[slot as usize].set(row, whole),
             Slot::U64(slot) => c.u64s[slot as usize].set(row, whole as u64),
+            Slot::I128(slot) => c.i128s[slot as usize].set(row, i128::from(whole)),
             Slot::F32(slot) => c.f32s[slot as usize].set(row, whole as f32),
             Slot::F64(slot) => c.f64s[slot as usize].set(row, whole as f64),
             _ => debug_assert!(false, "`evolve` promotes to no such column"),

@@ -98,6 +98,7 @@ impl Intake {
                 for messages in [&mut self.values, &mut self.keys] {
                     messages.forget(schema);
                 }
+                self.connected.forget(schema);
                 self.by_pair.retain(|_, made| made.is_ok());
                 (Entry::Ready(found), None)
             }

@@ -8,22 +8,52 @@
 //! the last answer is seen before its first record, and again every `evolution.refresh`. A new answer holds
 //! from the next record on: what was taken keeps its columns, and its files.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 
-use super::{Intake, Stop};
+use super::{Intake, Stop, ValuePlan};
 use crate::clock::Now;
 use crate::config::{EvolutionMode, OnIncompatible};
 use crate::decode::Plan;
 use crate::error::Fault;
-use crate::evolve;
+use crate::evolve::{self, Changes};
 use crate::registry::{History, Lookup, Schema, Want, subject};
+use crate::telemetry::{DROPPED_MAX, OTHER_COLUMNS};
 use crate::wire::Side;
 
 /// First and longest pause between questions that have no answer, in ms.
 const ASK_MS: (u64, u64) = (500, 10_000);
+
+/// What targets did to rows.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Counted {
+    /// Times that rows got another target than before.
+    pub switches: u64,
+    /// Rows in the columns of another schema than their writer's.
+    pub projected: u64,
+    /// Rows that keep their own columns because those of their target do not take them.
+    pub unfit: u64,
+    /// Rows whose writer has a column that their target does not, by its path.
+    pub dropped: BTreeMap<String, u64>,
+}
+
+impl Counted {
+    /// Rows of one plan. `changes`: none where they keep their writer's columns; `has_target`: they should not.
+    pub(super) fn rows(&mut self, rows: u64, changes: Option<&Changes>, has_target: bool) {
+        let Some(changes) = changes else {
+            self.unfit += if has_target { rows } else { 0 };
+            return;
+        };
+        self.projected += if changes.is_empty() { 0 } else { rows };
+        for path in &changes.dropped {
+            let full = self.dropped.len() >= DROPPED_MAX && !self.dropped.contains_key(path);
+            let name = if full { OTHER_COLUMNS } else { path };
+            *self.dropped.entry(name.to_owned()).or_default() += rows;
+        }
+    }
+}
 
 /// What is known of the subjects.
 #[derive(Debug, Default)]
@@ -64,7 +94,8 @@ impl Intake {
     ) -> Result<Result<Evolved, Fault>, Stop> {
         let settings = self.settings.clone();
         let options = &settings.row.decode;
-        let own = match (Plan::of(schema, indexes, options), &settings.target) {
+        // A message without fields may still be a row of a target's columns.
+        let own = match (Plan::bare(schema, indexes, options), &settings.target) {
             (Ok(own), _) => own,
             (Err(fault), None) => return Ok(Err(fault)),
             (Err(_), Some(target)) => {
@@ -85,7 +116,7 @@ impl Intake {
             }
         };
         let (fault, own) = match target {
-            Target::Own => return Ok(Ok((Arc::new(own), None))),
+            Target::Own => return Ok(own.with_columns().map(|own| (Arc::new(own), None))),
             Target::Columns(merged) => match own.widened(&merged) {
                 Ok(plan) => return Ok(Ok((Arc::new(plan), None))),
                 Err((fault, own)) => (*fault, *own),
@@ -95,21 +126,35 @@ impl Intake {
                 Err(fault) => (fault, own),
             },
         };
-        match (settings.evolution.on_incompatible, subject) {
-            (OnIncompatible::Reject, _) => Ok(Err(fault)),
+        match self.unfit(&fault, subject)? {
+            Unfit::Reject => Ok(Err(fault)),
+            Unfit::Own => {
+                tracing::warn!("rows of schema id `{}` keep their own columns: {fault}", schema.id);
+                Ok(own.with_columns().map(|own| (Arc::new(own), None)))
+            }
+        }
+    }
+
+    /// What becomes of records whose rows cannot have the columns of their target.
+    ///
+    /// Error: [`Stop::Subject`]: they wait for another version.
+    pub(super) fn unfit(
+        &mut self,
+        fault: &Fault,
+        subject: Option<Arc<str>>,
+    ) -> Result<Unfit, Stop> {
+        match (self.settings.evolution.on_incompatible, subject) {
+            (OnIncompatible::Reject, _) => Ok(Unfit::Reject),
             (OnIncompatible::Pause, Some(subject)) => {
                 tracing::warn!("{}: waits for subject `{subject}`: {fault}", self.topic_partition);
                 self.targets.unfit(&subject);
                 Err(Stop::Subject(subject))
             }
-            (OnIncompatible::Pause, None) | (OnIncompatible::Rotate, _) => {
-                tracing::warn!("rows of schema id `{}` keep their own columns: {fault}", schema.id);
-                Ok(Ok((Arc::new(own), None)))
-            }
+            (OnIncompatible::Pause, None) | (OnIncompatible::Rotate, _) => Ok(Unfit::Own),
         }
     }
 
-    fn subject(&self, record_name: &str) -> Result<Arc<str>, Fault> {
+    pub(super) fn subject(&self, record_name: &str) -> Result<Arc<str>, Fault> {
         let strategy = self.settings.evolution.strategy;
         let topic = &self.topic_partition.topic;
         subject::subject_name(strategy, topic, Side::Value, Some(record_name)).map(Arc::from)
@@ -141,8 +186,34 @@ impl Intake {
                 why.join("; ")
             );
         }
+        if merged.schema.fields().is_empty() {
+            return Target::Own;
+        }
         known.merged.insert(own.record_name.clone(), merged.schema.clone());
         Target::Columns(merged.schema)
+    }
+
+    /// Says what becomes of the columns of a writer, once for each plan.
+    pub(super) fn say_changes(&self, value: &ValuePlan) {
+        let Some(onto) = value.plan.onto.as_ref().filter(|onto| !onto.changes.is_empty()) else {
+            return;
+        };
+        let Changes { added, dropped, promoted, renamed } = &onto.changes;
+        let all =
+            [("added", added), ("dropped", dropped), ("promoted", promoted), ("renamed", renamed)];
+        let said = all.iter().filter(|(_, paths)| !paths.is_empty());
+        let said: Vec<String> =
+            said.map(|(what, paths)| format!("{what} `{}`", paths.join("`, `"))).collect();
+        let target = match onto.target {
+            0 => "all versions, or of a file".to_owned(),
+            id => format!("schema id `{id}`"),
+        };
+        tracing::info!(
+            "{}: rows of schema id `{}` take the columns of {target}: {}",
+            self.topic_partition,
+            value.schema_id(),
+            said.join("; ")
+        );
     }
 
     /// What is asked about a subject and after which pause, in ms, if it has to be asked now.
@@ -160,8 +231,8 @@ impl Intake {
     pub fn stale_subjects(&mut self, now: Now) -> Vec<(Arc<str>, Want)> {
         let evolution = &self.settings.evolution;
         let (refresh_ms, want) = (evolution.refresh_ms, evolution.want());
-        if matches!(want, Want::Version(_)) {
-            return Vec::new(); // a version never changes
+        if matches!(want, Want::Version(_)) || evolution.compatibility.is_some() {
+            return Vec::new(); // what a version is never changes
         }
         let mut stale = Vec::new();
         for (subject, known) in &mut self.targets.subjects {
@@ -207,6 +278,7 @@ impl Intake {
             self.topic_partition
         );
         known.unfit = false;
+        self.counted.switches += u64::from(known.history.is_some());
         known.history = Some(history);
         known.merged.clear();
         self.forget_plans();
@@ -217,6 +289,13 @@ impl Intake {
     pub fn has_subject(&self, subject: &Arc<str>) -> bool {
         self.targets.subjects.get(subject).is_some_and(|known| !known.asking)
     }
+}
+
+/// What becomes of rows that cannot have the columns of their target.
+pub(super) enum Unfit {
+    /// They keep their own.
+    Own,
+    Reject,
 }
 
 /// Whose columns rows get.
@@ -236,7 +315,11 @@ impl Subject {
 
 impl Targets {
     /// The versions of a subject, as they were after the writer's id was first seen.
-    fn history(&mut self, subject: &Arc<str>, writer: u32) -> Result<Arc<History>, Stop> {
+    pub(super) fn history(
+        &mut self,
+        subject: &Arc<str>,
+        writer: u32,
+    ) -> Result<Arc<History>, Stop> {
         let known = self.subjects.entry(subject.clone()).or_default();
         if let Some(history) = &known.history {
             let listed = history.versions.iter().any(|v| v.schema.id == writer);

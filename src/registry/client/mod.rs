@@ -274,6 +274,17 @@ impl Client {
         Ok(versions)
     }
 
+    /// Whether a subject has versions that are deleted and not forgotten yet.
+    pub async fn has_deleted(&self, subject: &str) -> Result<bool, Lookup> {
+        let what = format!("subject `{subject}`");
+        let path = format!("/subjects/{}/versions?deleted=true", path_segment(subject));
+        match self.rest.get(&path).await.map_err(|e| e.lookup(&what)) {
+            Ok(answer) => Ok(answer.as_array().is_some_and(|versions| !versions.is_empty())),
+            Err(Lookup::Unknown(_)) => Ok(false),
+            Err(other) => Err(other),
+        }
+    }
+
     /// Registers a schema, or finds that it is registered. Gives id and version.
     pub async fn register(&self, subject: &str, schema: &NewSchema) -> Result<(u32, u32), Lookup> {
         let what = format!("subject `{subject}`");

@@ -37,7 +37,7 @@ pub fn shuffled(random: &mut Seeded, whole: &DynamicMessage) -> Vec<u8> {
 }
 
 /// What prost-reflect reads, in the form of [`render::row`].
-pub(super) fn oracle(descriptor: &MessageDescriptor, body: &[u8]) -> serde_json::Value {
+pub(crate) fn oracle(descriptor: &MessageDescriptor, body: &[u8]) -> serde_json::Value {
     tree(&DynamicMessage::decode(descriptor.clone(), body).unwrap())
 }
 

@@ -65,6 +65,14 @@ fn edited(random: &mut Seeded, text: &str) -> String {
                 out.insert(out.len() - 1, line);
                 continue;
             }
+            // One becomes many.
+            4 if !oneof && text.contains("\"proto3\"") => {
+                let single = ["repeated ", "map<", "optional ", "group "];
+                let packed = line.contains('[');
+                if !packed && !single.iter().any(|word| line.contains(word)) {
+                    line = format!("repeated {line}");
+                }
+            }
             _ => {}
         }
         out.push(line);

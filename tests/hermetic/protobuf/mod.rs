@@ -3,11 +3,11 @@
 mod bombs;
 mod choices;
 mod conformance;
-mod differential;
+pub(crate) mod differential;
 mod evolved;
 pub mod generate;
 mod hostile;
-mod render;
+pub(crate) mod render;
 mod types;
 
 use std::collections::HashMap;

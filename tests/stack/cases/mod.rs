@@ -10,6 +10,7 @@ mod kafka;
 mod kills;
 mod memory;
 mod outage;
+mod plan;
 mod poison;
 mod requests;
 mod restarts;
@@ -38,6 +39,7 @@ pub fn all() -> Vec<Trial> {
         case("compose_configuration_and_seed_run", compose::runs),
         case("servers_foreign_clients_round_trip", servers::round_trip),
         case("requests_per_commit_and_file_are_as_documented", requests::per_commit_and_file),
+        case("plan_says_of_readers_what_they_do", plan::readers),
         case("secure_tls_and_login_read_everything", secure::tls_and_login),
     ]
     .into_iter()

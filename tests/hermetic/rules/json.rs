@@ -1,0 +1,176 @@
+//! JSON Schema: properties meet by name, and the text is read by the target.
+
+use arrow::array::RecordBatch;
+use forebay::registry::Language;
+use serde_json::Value as Json;
+
+use super::{Rule, Table, rule};
+
+pub(super) static TABLE: Table = Table {
+    title: "JSON Schema",
+    language: Language::Json,
+    whole: |rest| format!(r#"{{"title":"R","type":"object",{rest}}}"#),
+    encode: |_, record| record.to_string().into_bytes(),
+    oracle,
+    rules: RULES,
+    notes: NOTES,
+};
+
+/// Each property that the reader knows is what serde_json reads; a union's is in the one member that is there.
+fn oracle((_, reader): (&str, &str), body: &[u8], row: &RecordBatch) {
+    let (record, reader): (Json, Json) =
+        (serde_json::from_slice(body).unwrap(), serde_json::from_str(reader).unwrap());
+    let row: Json = serde_json::from_str(&super::line(row)).unwrap();
+    let properties = reader["properties"].as_object().unwrap();
+    for (name, column) in row.as_object().unwrap() {
+        if properties.is_empty() {
+            continue; // whether it is there
+        }
+        assert!(properties.contains_key(name), "{name}");
+        same(column, record.get(name).unwrap_or(&Json::Null));
+    }
+}
+
+fn same(column: &Json, value: &Json) {
+    match (column, value) {
+        (Json::Object(members), value) if !value.is_object() => {
+            let there: Vec<&Json> = members.values().filter(|member| !member.is_null()).collect();
+            same(there[0], value);
+        }
+        (Json::Object(members), Json::Object(values)) => {
+            for (name, member) in members {
+                same(member, values.get(name).unwrap_or(&Json::Null));
+            }
+        }
+        (Json::Array(items), Json::Array(values)) => {
+            assert_eq!(items.len(), values.len());
+            items.iter().zip(values).for_each(|(item, value)| same(item, value));
+        }
+        (Json::Number(a), Json::Number(b)) => assert_eq!(a.as_f64(), b.as_f64()),
+        (column, value) => assert_eq!(column, value),
+    }
+}
+
+static RULES: &[Rule] = &[
+    rule(
+        "property added",
+        [
+            r#""properties":{"a":{"type":"integer"}}"#,
+            r#""properties":{"a":{"type":"integer"},"b":{"type":"string"}}"#,
+        ],
+        [r#"{"a":1}"#, r#"{"a":1,"b":"x"}"#],
+    ),
+    rule(
+        "required property added",
+        [
+            r#""properties":{"a":{"type":"integer"}}"#,
+            r#""properties":{"a":{"type":"integer"},"b":{"type":"string"}},"required":["b"]"#,
+        ],
+        [r#"{"a":1}"#, r#"{"a":1,"b":"x"}"#],
+    ),
+    rule(
+        "property removed",
+        [
+            r#""properties":{"a":{"type":"integer"},"b":{"type":"string"}}"#,
+            r#""properties":{"a":{"type":"integer"}}"#,
+        ],
+        [r#"{"a":1,"b":"x"}"#, r#"{"a":1}"#],
+    ),
+    rule(
+        "properties in another order",
+        [
+            r#""properties":{"a":{"type":"integer"},"b":{"type":"string"}}"#,
+            r#""properties":{"b":{"type":"string"},"a":{"type":"integer"}}"#,
+        ],
+        [r#"{"a":1,"b":"x"}"#, r#"{"a":1,"b":"x"}"#],
+    ),
+    rule(
+        "renamed",
+        [r#""properties":{"a":{"type":"integer"}}"#, r#""properties":{"b":{"type":"integer"}}"#],
+        [r#"{"a":1}"#, r#"{"b":1}"#],
+    ),
+    rule(
+        "`integer` → `number`",
+        [r#""properties":{"a":{"type":"integer"}}"#, r#""properties":{"a":{"type":"number"}}"#],
+        [r#"{"a":1}"#, r#"{"a":1.5}"#],
+    ),
+    rule(
+        "value added to an enum",
+        [
+            r#""properties":{"a":{"enum":["A","B"]}}"#,
+            r#""properties":{"a":{"enum":["A","B","C"]}}"#,
+        ],
+        [r#"{"a":"B"}"#, r#"{"a":"C"}"#],
+    ),
+    rule(
+        "enum → `string`",
+        [r#""properties":{"a":{"enum":["A","B"]}}"#, r#""properties":{"a":{"type":"string"}}"#],
+        [r#"{"a":"B"}"#, r#"{"a":"x"}"#],
+    ),
+    rule(
+        "required → not",
+        [
+            r#""properties":{"a":{"type":"integer"}},"required":["a"]"#,
+            r#""properties":{"a":{"type":"integer"}}"#,
+        ],
+        [r#"{"a":1}"#, "{}"],
+    ),
+    rule(
+        "not required → required",
+        [
+            r#""properties":{"a":{"type":"integer"}}"#,
+            r#""properties":{"a":{"type":"integer"}},"required":["a"]"#,
+        ],
+        ["{}", r#"{"a":1}"#],
+    ),
+    rule(
+        "one type becomes several",
+        [
+            r#""properties":{"a":{"type":"integer"}}"#,
+            r#""properties":{"a":{"type":["integer","string"]}}"#,
+        ],
+        [r#"{"a":1}"#, r#"{"a":"x"}"#],
+    ),
+    rule(
+        "item of an array promoted",
+        [
+            r#""properties":{"a":{"type":"array","items":{"type":"integer"}}}"#,
+            r#""properties":{"a":{"type":"array","items":{"type":"number"}}}"#,
+        ],
+        [r#"{"a":[1,2]}"#, r#"{"a":[1.5]}"#],
+    ),
+    rule(
+        "property of an object inside added",
+        [
+            r#""properties":{"a":{"type":"object","properties":{"b":{"type":"integer"}}}}"#,
+            r#""properties":{"a":{"type":"object","properties":{"b":{"type":"integer"},"c":{"type":"string"}}}}"#,
+        ],
+        [r#"{"a":{"b":1}}"#, r#"{"a":{"b":1,"c":"x"}}"#],
+    ),
+    rule(
+        "text → time",
+        [
+            r#""properties":{"a":{"type":"string"}}"#,
+            r#""properties":{"a":{"type":"string","format":"date-time"}}"#,
+        ],
+        [r#"{"a":"2026-01-01T00:00:00Z"}"#, r#"{"a":"2026-01-01T00:00:00Z"}"#],
+    ),
+    rule(
+        "incompatible types",
+        [r#""properties":{"a":{"type":"integer"}}"#, r#""properties":{"a":{"type":"string"}}"#],
+        [r#"{"a":1}"#, r#"{"a":"x"}"#],
+    ),
+    rule(
+        "first property of an empty object",
+        [
+            r#""properties":{},"additionalProperties":false"#,
+            r#""properties":{"a":{"type":"integer"}}"#,
+        ],
+        ["{}", r#"{"a":1}"#],
+    ),
+];
+
+const NOTES: &str = "
+A JSON Schema has no aliases: a renamed property is one removed and one added. An object without properties has the one column `value`, which says
+that it is there; `superset` keeps it beside those of the other versions.
+";
