@@ -49,6 +49,8 @@ pub enum Flaw {
     RewindToFile,
     /// x10: a record in doubt that is not there is given up.
     DoubtAbandoned,
+    /// A number that became wider is read in the form that the newer version writes.
+    PromotedAsTarget,
 }
 
 /// Whether this flaw is planted on this thread.
@@ -57,6 +59,14 @@ pub enum Flaw {
 #[inline(always)]
 pub const fn planted(_: Flaw) -> bool {
     false
+}
+
+/// Work for another thread.
+#[cfg(not(debug_assertions))]
+#[doc(hidden)]
+#[inline(always)]
+pub fn carried<T>(work: impl FnOnce() -> T) -> impl FnOnce() -> T {
+    work
 }
 
 #[cfg(debug_assertions)]

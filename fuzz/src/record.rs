@@ -6,7 +6,9 @@
 
 use std::sync::Arc;
 
-use forebay::commit::machine::{Action, Assigned, Chains, Machine, Policy, Ticket, Wrote};
+use forebay::commit::machine::{
+    Action, Assigned, Authority, Chains, Machine, Policy, Ticket, Wrote,
+};
 use forebay::commit::record::{Format, Hint, Identity, Record, parse_key};
 
 pub const WORDS: &[&[u8]] = &[
@@ -82,28 +84,31 @@ fn drive(identity: Identity, hint: &str, records: &[Arc<Record>], skip_lost: boo
         restart_recreated: skip_lost,
         reset_truncated: skip_lost,
         ignore_ahead: skip_lost,
+        adopt_lost: skip_lost,
     };
-    let mut machine = Machine::new(Arc::new(identity), "owner".into(), kafka, policy, Ticket(0));
+    let authority = if hint.starts_with("fb2:") { Authority::Kafka } else { Authority::Store };
+    let machine = Machine::new(Arc::new(identity), "owner".into(), kafka, policy, Ticket(0));
+    let mut machine = machine.under(authority);
     let mut asked = Vec::new();
     machine.begin(&mut asked);
     for _ in 0..STEPS_MAX {
         let Some(action) = asked.pop() else { return };
         let done = match action {
-            Action::Get { ticket, seq } => {
-                let found = records.iter().find(|record| record.seq == seq).cloned();
+            Action::Get { ticket, seq, id } => {
+                let is_it =
+                    |r: &&Arc<Record>| r.seq == seq && id.as_ref().is_none_or(|id| **id == *r.id);
+                let found = records.iter().find(is_it).cloned();
                 machine.record(ticket, seq, found, &mut asked)
             }
             Action::Put { ticket, record, .. } => {
-                let there = records.iter().any(|other| other.seq == record.seq);
+                let there = authority == Authority::Store
+                    && records.iter().any(|other| other.seq == record.seq);
                 let how = if there { Wrote::Doubt } else { Wrote::Created };
                 machine.wrote(ticket, how, &mut asked)
             }
             Action::List { ticket } => machine.chains(ticket, &Chains::default(), &mut asked),
             Action::Publish { ticket, .. } => machine.published(ticket, &mut asked),
-            Action::CommitOffset { ticket, .. } => {
-                machine.offset_committed(ticket, &mut asked);
-                Ok(())
-            }
+            Action::CommitOffset { ticket, .. } => machine.offset_committed(ticket, &mut asked),
             Action::Flow { .. } | Action::TakeBack(_) | Action::Done { .. } => Ok(()),
         };
         if done.is_err() {

@@ -3,7 +3,7 @@
 //! Source: the promise of the commit protocol, as ARCHITECTURE.md states it: places dense, each record naming the
 //! one before it, epochs that never fall, offsets without gap or overlap.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use sha2::{Digest, Sha256};
 
@@ -79,6 +79,8 @@ pub struct Chain {
     pub removed: u64,
     pub pending: u64,
     pub undecided: u64,
+    /// Where Kafka decides: ids of the records, which stand in their keys.
+    pub names: BTreeMap<u64, String>,
     before: Option<Before>,
     /// Offsets whose records could not be read; the last such range may have no end yet.
     holes: Vec<OffsetRange>,
@@ -118,7 +120,10 @@ impl Chain {
     }
 
     pub fn key(&self, seq: u64) -> String {
-        format!("{}{seq:020}.json", self.folder)
+        match self.names.get(&seq) {
+            Some(id) => format!("{}{seq:020}-{id}.json", self.folder),
+            None => format!("{}{seq:020}.json", self.folder),
+        }
     }
 
     /// What follows cannot be held against what was before.

@@ -6,7 +6,9 @@ use std::fmt::Write;
 
 use serde_json::json;
 
-use super::{ARGUMENTS, Exit, Output, decode as decode_command, plan, refused, register, say};
+use super::{
+    ARGUMENTS, Exit, Output, decode as decode_command, evolve, plan, refused, register, say,
+};
 use crate::error::{Code, Fault, Kind};
 use crate::{
     cli, commit, config, decode, file, partition, pipeline, registry, server, source, store, wire,
@@ -61,7 +63,14 @@ pub static ROOMS: &[Room] = &[
         range: "10",
         title: "Commands and server",
         lists: || {
-            vec![cli::CODES, register::CODES, decode_command::CODES, plan::CODES, server::CODES]
+            vec![
+                cli::CODES,
+                register::CODES,
+                decode_command::CODES,
+                plan::CODES,
+                evolve::CODES,
+                server::CODES,
+            ]
         },
     },
 ];

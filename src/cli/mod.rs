@@ -6,6 +6,7 @@
 
 pub mod run;
 pub mod demo;
+pub mod evolve;
 pub mod register;
 pub mod schema_files;
 pub mod produce;
@@ -149,6 +150,8 @@ enum Command {
     Explain(codes::Args),
     /// Which columns a subject's versions give, and what a new version would change: may it be registered?
     Plan(plan::Args),
+    /// Run a history of schema versions through the whole pipeline before it is registered, and prove every row.
+    Evolve(evolve::Args),
 }
 
 /// Parses the arguments, runs the command, says what went wrong.
@@ -171,6 +174,7 @@ pub fn main() -> ExitCode {
         Command::Registry(args) => registry::run(&args),
         Command::Explain(args) => codes::run(&args),
         Command::Plan(args) => plan::run(&args),
+        Command::Evolve(args) => evolve::run(&args),
     };
     exit.into()
 }

@@ -84,7 +84,7 @@ pub static FORMAT: Code = Code {
     id: "FB0931",
     kind: Kind::Halt,
     title: "state of another sink or cluster",
-    help: "The pipeline's `format` object was made for another Kafka cluster, data root or naming mode. Give this pipeline another name, or put back what was changed.",
+    help: "The pipeline's `format` object was made for another Kafka cluster, data root, naming mode or authority over commits (with `commit.authority: kafka`: another group). Give this pipeline another name, or put back what was changed.",
 };
 pub static NO_AUTHORITY: Code = Code {
     id: "FB0932",
@@ -118,6 +118,26 @@ pub static OVERLAP: Code = Code {
     help: "Another pipeline whose state stands at the same place writes to a folder of this one's topics, or the other way round: readers of that folder would meet rows twice. Give one of them another `sink.url`, or other topics; a replay goes to a prefix of its own.",
 };
 
+pub static AUTHORITY_LOST: Code = Code {
+    id: "FB0936",
+    kind: Kind::Halt,
+    title: "Kafka does not name the end of the chain any more",
+    help: "With `commit.authority: kafka` the group's committed offset says which commit record is the last, and now it says nothing, or something else, while records are there: the offsets expired (`offsets.retention.minutes`), the group was deleted, its offsets were reset with a tool, or a coordinator lost some. Nothing is begun anew by itself, for that would write rows a second time. `forebay audit` shows the longest linked chain; set `commit.on_lost_authority: adopt` for one start to go on at its end, and take it out again.",
+};
+pub static UNDECIDED: Code = Code {
+    id: "FB0937",
+    kind: Kind::Fenced,
+    title: "commit not confirmed by Kafka",
+    help: "With `commit.authority: kafka`: Kafka refused an offset commit, because this member is no more of the group's present generation, or did not answer it. Nothing of it is published unless Kafka has it: whoever owns the Kafka partition next, this process included, asks Kafka and goes on from there. If it repeats, look at the group's rebalances and at the transaction coordinator.",
+};
+
+pub static TOO_OLD: Code = Code {
+    id: "FB0938",
+    kind: Kind::Halt,
+    title: "brokers too old to decide commits",
+    help: "With `commit.authority: kafka` the brokers must refuse offset commits of an earlier generation of the group, which they do from Kafka 2.5 on. Forebay knows them by topic ids, which they have from 2.8 on: brokers that give topics no ids are taken for older ones. Upgrade them, or use a store that has conditional writes.",
+};
+
 /// Every code of this room.
 pub static CODES: &[&Code] = &[
     &STAGE_FAILED,
@@ -139,4 +159,7 @@ pub static CODES: &[&Code] = &[
     &START,
     &OVERLAP,
     &OPERATION,
+    &AUTHORITY_LOST,
+    &UNDECIDED,
+    &TOO_OLD,
 ];

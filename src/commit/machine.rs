@@ -8,6 +8,7 @@
 //!
 //! Every answer carries the ticket of its question; one that is not awaited any more changes nothing.
 
+mod authority;
 mod claim;
 mod commit;
 mod operate;
@@ -19,8 +20,9 @@ use std::sync::Arc;
 
 pub use self::operate::{Operation, What, span};
 use super::head::Search;
-use super::record::{self, About, Hint, Identity, Record};
+use super::record::{self, About, Hint, Identity, Point, Record};
 use super::rules::Rules;
+pub use crate::config::Authority;
 use crate::error::Fault;
 use crate::position::{Offset, OffsetRange};
 use crate::store::Staged;
@@ -43,15 +45,16 @@ const AGAIN_MS: (u64, u64) = (200, 30_000);
 /// What the driver has to do. It answers with the call named.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Action {
-    /// Read a record, then call [`Machine::record`].
-    Get { ticket: Ticket, seq: u64 },
+    /// Read a record, then call [`Machine::record`]. With an id where Kafka is the authority: the one of that name.
+    Get { ticket: Ticket, seq: u64, id: Option<Arc<str>> },
     /// Create a record unless one is there, then call [`Machine::wrote`].
     Put { ticket: Ticket, record: Arc<Record>, after_ms: u64 },
     /// List the folders of this topic's chains, then call [`Machine::chains`].
     List { ticket: Ticket },
     /// Publish these files of the record at `seq`, then call [`Machine::published`].
     Publish { ticket: Ticket, seq: u64, files: Vec<Staged> },
-    /// Commit the offset to Kafka with this text, then call [`Machine::offset_committed`].
+    /// Commit the offset to Kafka with this text, then call [`Machine::offset_committed`]; or, where Kafka is the
+    /// authority, once, and on anything but success call [`Machine::offset_refused`].
     CommitOffset { ticket: Ticket, offset: Offset, text: String },
     /// The Kafka partition is claimed: records may flow from here. File names carry the epoch.
     Flow { offset: Offset, epoch: u64 },
@@ -101,6 +104,10 @@ pub struct Chains {
     pub folders: Vec<String>,
     /// Kafka partitions that the topic had when its first chain began, where that is known.
     pub partitions: Option<u32>,
+    /// Where Kafka is the authority: highest seq of the records in this chain's own folder, 0 for none; and the ids
+    /// of those there.
+    pub seq_max: u64,
+    pub ends: Vec<Arc<str>>,
 }
 
 /// What to do where Kafka and the chain part ways.
@@ -114,6 +121,9 @@ pub struct Policy {
     pub reset_truncated: bool,
     /// The group's offset beyond the chain means nothing; else the Kafka partition stops.
     pub ignore_ahead: bool,
+    /// Where Kafka is the authority and names no record, the one last record is the end; else the Kafka partition
+    /// stops.
+    pub adopt_lost: bool,
 }
 
 /// An interval that is over.
@@ -155,6 +165,8 @@ struct Slot {
     ticket: Ticket,
     tries: u32,
     refused: Option<String>,
+    /// Where Kafka is the authority: the record is in the store, and Kafka has yet to name it.
+    stored: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -162,6 +174,18 @@ enum Phase {
     New,
     Finding {
         search: Search,
+        ticket: Ticket,
+    },
+    /// Kafka names the last record.
+    Named {
+        id: Arc<str>,
+        ticket: Ticket,
+        /// Kafka does not; there is no other one at its place.
+        adopted: bool,
+    },
+    /// Kafka is to name this one.
+    Adopting {
+        record: Arc<Record>,
         ticket: Ticket,
     },
     /// No chain here: is the topic new, or made anew?
@@ -193,6 +217,7 @@ pub struct Machine {
     owner: Arc<str>,
     assigned: Arc<Assigned>,
     policy: Policy,
+    authority: Authority,
     rules: Rules,
     /// Of the records written.
     version: u32,
@@ -218,11 +243,11 @@ pub struct Machine {
 /// What decides the machine's next steps; ids and counters only tell its records apart from others.
 impl Hash for Machine {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let committed = self
-            .assigned
-            .committed
-            .as_ref()
-            .map(|(offset, text)| (*offset, Hint::parse(text).map_or(0, |hint| hint.seq)));
+        let seq = |text: &str| match Point::parse(text) {
+            Some(point) => point.seq << 1 | u64::from(point.published),
+            None => Hint::parse(text).map_or(0, |hint| hint.seq),
+        };
+        let committed = self.assigned.committed.as_ref().map(|(offset, text)| (*offset, seq(text)));
         (&self.owner, committed, &self.phase, self.epoch).hash(state);
         self.head.as_ref().map(|head| head.seq).hash(state);
         (&self.early, &self.pending, self.offset_sent.is_some()).hash(state);
@@ -245,6 +270,7 @@ impl Machine {
             owner,
             assigned: Arc::new(assigned),
             policy,
+            authority: Authority::default(),
             rules: Rules::default(),
             version: record::VERSION_WRITTEN,
             operation: None,
@@ -264,6 +290,12 @@ impl Machine {
     /// The same machine, writing records of another version.
     pub fn writing(mut self, version: u32) -> Self {
         self.version = version;
+        self
+    }
+
+    /// The same machine, its commits decided there.
+    pub fn under(mut self, authority: Authority) -> Self {
+        self.authority = authority;
         self
     }
 
@@ -313,6 +345,8 @@ impl Machine {
         front
             || match &self.phase {
                 Phase::Finding { ticket: own, .. }
+                | Phase::Named { ticket: own, .. }
+                | Phase::Adopting { ticket: own, .. }
                 | Phase::Listing { ticket: own, .. }
                 | Phase::Recovering { ticket: own } => *own == ticket,
                 Phase::Claiming(slot) => slot.ticket == ticket,
@@ -361,5 +395,7 @@ impl Slot {
     }
 }
 
+#[cfg(test)]
+mod authority_tests;
 #[cfg(test)]
 mod tests;

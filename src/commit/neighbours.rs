@@ -23,15 +23,16 @@ pub struct Pipeline {
 impl Pipeline {
     /// `folders`: those of its topics' chains, each with its `/`.
     pub fn of(format: &Format, folders: &[String]) -> Self {
-        let topic = |folder: &String| {
+        let topics = Self::topics_of(folders).collect();
+        Self { name: format.pipeline.clone(), root: format.root.clone(), topics }
+    }
+
+    /// Topics that these folders hold chains of.
+    pub fn topics_of(folders: &[String]) -> impl Iterator<Item = String> + '_ {
+        folders.iter().filter_map(|folder| {
             let (_, leaf) = folder.trim_end_matches('/').rsplit_once('/')?;
             Some(leaf.rsplit_once('~')?.0.to_owned())
-        };
-        Self {
-            name: format.pipeline.clone(),
-            root: format.root.clone(),
-            topics: folders.iter().filter_map(topic).collect(),
-        }
+        })
     }
 
     /// One that has written nothing yet.
@@ -131,6 +132,8 @@ mod tests {
             cluster: None,
             root: "s3://lake/raw".into(),
             naming: super::super::record::Naming::Native,
+            authority: crate::config::Authority::Store,
+            group: None,
             create_only: true,
             revives: None,
         };

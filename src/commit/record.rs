@@ -13,6 +13,7 @@ use std::hash::{Hash, Hasher};
 use serde::{Deserialize, Serialize};
 
 use super::codes::{IDENTITY, LINK, RECORD, VERSION};
+use crate::config::Authority;
 use crate::error::Fault;
 use crate::position::{Offset, OffsetRange};
 use crate::store::{Handle, Staged};
@@ -365,9 +366,19 @@ pub struct Format {
     /// The sink's address.
     pub root: String,
     pub naming: Naming,
+    /// Who decides a commit.
+    #[serde(default, skip_serializing_if = "is_store")]
+    pub authority: Authority,
+    /// Where that is Kafka: the group whose offsets decide. Another one knows nothing of these chains.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
     /// What the probe found when the pipeline first ran.
     pub create_only: bool,
     pub revives: Option<bool>,
+}
+
+fn is_store(authority: &Authority) -> bool {
+    *authority == Authority::Store
 }
 
 impl Format {
@@ -402,6 +413,10 @@ impl Format {
                 ("cluster", there.as_str(), here.as_str())
             }
             _ if self.naming != own.naming => ("naming mode", "another", "native"),
+            _ if self.authority != own.authority => {
+                ("authority", self.authority.name(), own.authority.name())
+            }
+            _ if self.group != own.group => ("group", said(&self.group), said(&own.group)),
             _ => return Ok(()),
         };
         Err(Fault::new(
@@ -466,6 +481,42 @@ impl Hint {
     }
 }
 
+/// What the text of a Kafka commit says where Kafka is the authority: the last record of the chain.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Point {
+    pub seq: u64,
+    pub id: String,
+    /// Its files are visible.
+    pub published: bool,
+}
+
+impl Point {
+    /// `fb2:<seq>:c:<commit id>`, and `p` in the place of `c` once its files are visible.
+    pub fn text(&self) -> String {
+        let state = if self.published { 'p' } else { 'c' };
+        format!("fb2:{}:{state}:{}", self.seq, self.id)
+    }
+
+    /// `None` for a text that is none of ours. The id can stand in a key.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (seq, rest) = text.strip_prefix("fb2:")?.split_once(':')?;
+        let (state, id) = rest.split_once(':')?;
+        let published = match state {
+            "c" => false,
+            "p" => true,
+            _ => return None,
+        };
+        let seq: u64 = seq.parse().ok().filter(|seq| (1..=COUNT_MAX).contains(seq))?;
+        is_key_part(id).then(|| Self { seq, id: id.to_owned(), published })
+    }
+}
+
+/// Whether an id can be part of an object's name.
+fn is_key_part(id: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+    (1..=200).contains(&id.len()) && id.bytes().all(plain)
+}
+
 /// Where the chains of a pipeline stand; with a `/` at its end.
 pub fn log_folder(pipeline: &str) -> String {
     format!("{STATE}/{pipeline}/log/")
@@ -496,6 +547,19 @@ pub fn chain_folder(identity: &Identity) -> String {
 /// Key of one record.
 pub fn key(identity: &Identity, seq: u64) -> String {
     format!("{}{seq:020}.json", chain_folder(identity))
+}
+
+/// Key of one record where Kafka is the authority: several may want one place, and Kafka names the one that has it.
+pub fn named_key(identity: &Identity, seq: u64, id: &str) -> String {
+    format!("{}{seq:020}-{id}.json", chain_folder(identity))
+}
+
+/// The folder (with its `/`), the seq and the id of a record's key where Kafka is the authority.
+pub fn parse_named_key(key: &str) -> Option<(&str, u64, &str)> {
+    let at = key.rfind('/')? + 1;
+    let (digits, id) = key.get(at..)?.strip_suffix(".json")?.split_once('-')?;
+    let whole = digits.len() == 20 && digits.bytes().all(|b| b.is_ascii_digit()) && is_key_part(id);
+    Some((key.get(..at)?, digits.parse().ok().filter(|_| whole)?, id))
 }
 
 /// The folder (with its `/`) and the seq of a record's key; `None` for any other key.

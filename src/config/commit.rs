@@ -8,7 +8,7 @@ use jiff::fmt::temporal::DateTimeParser;
 use jiff::tz::TimeZone;
 
 use super::forms::sink_url;
-use super::model::{Commit, Schedule, SinkUrl};
+use super::model::{Authority, Commit, Schedule, SinkUrl};
 use super::values::Values;
 
 /// Where nothing but a schedule asks for commits: longer than any two of its marks are apart.
@@ -30,6 +30,10 @@ pub(super) fn commit(v: &mut Values<'_>) -> Commit {
         restart_recreated: flag(v, "commit.on_recreated_topic", "restart"),
         reset_truncated: flag(v, "commit.on_truncated_log", "reset"),
         ignore_group_ahead: flag(v, "commit.on_group_ahead", "ignore"),
+        authority: v
+            .choice("commit.authority", &[("store", Authority::Store), ("kafka", Authority::Kafka)])
+            .unwrap_or_default(),
+        adopt_lost_authority: flag(v, "commit.on_lost_authority", "adopt"),
         record_version: v.count("commit.record_version").unwrap_or(1) as u32,
     }
 }

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 pub use evolution::{Compatibility, Evolution, EvolutionMode, OnIncompatible};
 
 /// A value that is never shown: not in logs, not in errors, not in `{:?}`.
@@ -593,8 +595,32 @@ pub struct Commit {
     pub reset_truncated: bool,
     /// A committed offset of the group beyond the chain means nothing.
     pub ignore_group_ahead: bool,
+    pub authority: Authority,
+    /// Where Kafka is the authority and says nothing: go on at the one end that the records have.
+    pub adopt_lost_authority: bool,
     /// Of the records and the `format` object that are written.
     pub record_version: u32,
+}
+
+/// Where a commit is decided.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Authority {
+    /// In the store: by the create-only put of its record.
+    #[default]
+    Store,
+    /// In Kafka: by the group's committed offset, whose text names its record.
+    Kafka,
+}
+
+impl Authority {
+    /// As the configuration has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Authority::Store => "store",
+            Authority::Kafka => "kafka",
+        }
+    }
 }
 
 impl Commit {

@@ -392,6 +392,12 @@ pub static OPTIONS: &[Opt] = &[
     row("commit.on_group_ahead", Choice(&["stop", "ignore"]), Is("stop"),
         "What to do when somebody moved the group's committed offset beyond the chain of commits: stop the Kafka partition, or go on at the end of the chain.",
         "Nothing is skipped either way: the chain decides what is published.", ""),
+    row("commit.authority", Choice(&["store", "kafka"]), Is("store"),
+        "Who decides a commit: the store, by a record that can be created once; or Kafka, by an offset commit of the group that names the record, in a transaction and fenced by the group's generation. `kafka` is for stores without conditional writes.",
+        "It cannot be changed for a pipeline that has run. With `kafka`, brokers must allow the transactional id `forebay-<pipeline>-…`, the group's offsets must outlive every stop of the pipeline (`offsets.retention.minutes`), and `forebay chain skip`, `reset`, `repair` and `removed` are refused.", ""),
+    row("commit.on_lost_authority", Choice(&["stop", "adopt"]), Is("stop"),
+        "With `commit.authority: kafka`, what to do when the group's committed offset names no record while records are there: stop the Kafka partition, or go on behind the last record, where there is one and no other at its place.",
+        "Set `adopt` for one start, after a look at `forebay audit`.", ""),
     row("commit.record_version", Count(1, 1), Is("1"),
         "Version of the commit records that are written. All versions up to the release's own are read.",
         "A release writes the version of the release before it, so that going back stays possible; raise it when no older one will come back.", ""),
@@ -455,10 +461,6 @@ pub static NOT_YET: &[(&str, &str)] = &[
     (
         "rotate.interval",
         "files close with their commit: set `commit.interval` or `commit.schedule`",
-    ),
-    (
-        "commit.authority",
-        "remove it: commit records need a store with conditional writes, and the start-up probe says whether it has them",
     ),
     ("path", "folders are `name=value`: use `partition_by`"),
     ("unknown_fields", "unknown fields are counted and left out"),

@@ -40,6 +40,20 @@ static RULES: &[Rule] = &[
         },
     },
     Rule {
+        path: "commit.authority",
+        beside: &["source.properties"],
+        why: "an offset that a transaction has in hand is not final, and must not be read",
+        found: |config, _| {
+            let pipeline = &config.pipeline;
+            let level = pipeline.source.properties.get("isolation.level").map(Secret::reveal);
+            let reads = level.is_some_and(|level| level != "read_committed");
+            (reads && pipeline.commit.authority == Authority::Kafka).then(|| {
+                "`kafka` beside `isolation.level: read_uncommitted` found, `read_committed` required"
+                    .to_owned()
+            })
+        },
+    },
+    Rule {
         path: "key.schema",
         beside: &["key.format"],
         why: "other formats have their schema with the records",

@@ -241,6 +241,8 @@ shutdown: { timeout: 1m }
             restart_recreated: false,
             reset_truncated: false,
             ignore_group_ahead: false,
+            authority: Authority::Store,
+            adopt_lost_authority: false,
             record_version: 1,
         }
     );
@@ -401,7 +403,6 @@ fn what_the_design_knows_and_this_version_does_not_is_refused_by_name() {
         ("sinks: []", "one pipeline for each sink"),
         ("source: { brokers: a, topics: [x], until: 5 }", "source.until"),
         ("source: { brokers: a, topics: [x], partitions: [0] }", "source.partitions"),
-        ("commit: { authority: kafka }", "conditional writes"),
         ("rotate: { idle: 5m }", "rotate.idle"),
         ("sink: { url: 's3://lake', format: avro }", "`avro` is not in this version"),
         ("sink: { url: 's3://lake', format: json }", "`json` is not in this version"),
@@ -1005,6 +1006,21 @@ fn settings_of_one_dialect_are_refused_beside_the_other() {
         assert!(found.len() == 1 && found[0].contains(&format!("`{named}` found")), "{found:?}");
     }
     assert!(findings("dialect: avro")[0].contains("`clean`"), "{:?}", findings("dialect: avro"));
+}
+
+#[test]
+fn sinks_compatibility_stands_in_place_of_another_mode() {
+    let full = "dialect: confluent\nconnect: { schema_compatibility: full }";
+    let evolution = parse(&with(full)).unwrap().pipeline.evolution;
+    assert_eq!(evolution.compatibility, Some(Compatibility::Full));
+    assert_eq!(parse(&with("")).unwrap().pipeline.evolution.compatibility, None);
+    for more in ["evolution: { mode: latest }", "value: { format: string }"] {
+        let found = findings(&format!("{full}\n{more}"));
+        assert!(found.len() == 1 && found[0].contains("connect.schema_compatibility"), "{found:?}");
+        assert!(found[0].contains("`evolution.mode: rotate`"), "{found:?}");
+    }
+    let alone = findings("connect: { schema_compatibility: none }");
+    assert!(alone[0].contains("`connect.schema_compatibility` found"), "{alone:?}");
 }
 
 #[test]

@@ -5,7 +5,7 @@
 //! documentation, read carefully.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use arrow::datatypes::{DataType, Fields};
 
@@ -96,20 +96,22 @@ impl Readers {
         let key = |name: &str| if fold { name.to_lowercase() } else { name.to_owned() };
         let all: HashSet<String> = names.iter().map(|name| key(name)).collect();
         let mut used = HashSet::new();
+        // The number that the next clash of a name tries first.
+        let mut next = HashMap::new();
         let mut out = Vec::with_capacity(names.len());
         for &name in names {
             if used.insert(key(name)) {
                 out.push(name.to_owned());
                 continue;
             }
-            let mut number = 2u32;
+            let number = next.entry(key(name)).or_insert(2u32);
             let fresh = loop {
                 let candidate = format!("{name}_{number}");
+                *number += 1;
                 let folded = key(&candidate);
                 if !all.contains(&folded) && used.insert(folded) {
                     break candidate;
                 }
-                number += 1;
             };
             let column = join(path, name);
             if let Some(note) = self.refuse(Exact::CaseTwins, &column) {

@@ -34,6 +34,12 @@ impl Dialect {
         }
     }
 
+    /// The name of a table, each part in quotes: `lake.orders` is the table `orders` of `lake`.
+    pub fn table(self, name: &str) -> String {
+        let parts: Vec<String> = name.split('.').map(|part| self.name(part)).collect();
+        parts.join(".")
+    }
+
     /// A text in quotes.
     pub fn text(self, text: &str) -> String {
         match self {
@@ -246,6 +252,7 @@ mod tests {
     fn quotes_inside_names_and_texts_are_written_so_that_they_stay_inside() {
         assert_eq!(Dialect::Athena.name("a`b"), "`a``b`");
         assert_eq!(Dialect::Duckdb.name("a\"b"), "\"a\"\"b\"");
+        assert_eq!(Dialect::Trino.table("lake.or ders"), "\"lake\".\"or ders\"");
         assert_eq!(Dialect::Duckdb.text("O'K"), "'O''K'");
         assert_eq!(Dialect::Spark.text("O'K\\"), "'O\\'K\\\\'");
     }

@@ -9,16 +9,17 @@
 //! version come.
 //!
 //! Sources
-//! - Spark: tried with 4.0.1, a table `USING parquet` with columns of its own, vectorized reader. That Spark 3
-//!   refuses wider types: SPARK-40876, which is in 4.0.
-//! - DuckDB: tried with 2.0.0, `read_parquet` of a list of files, the older one first, and the newer one.
-//! - pyarrow: tried with 26.0.1, `dataset.dataset` of a list of files.
+//! - Spark: tried with 4.0.1, a table `USING parquet` with columns of its own, vectorized reader, and the statements
+//!   with it. That Spark 3 refuses wider types: SPARK-40876, which is in 4.0.
+//! - DuckDB: 2.0.0, `read_parquet` of a list of files; pyarrow: 26.0.1, `dataset.dataset` of one. Both read files of
+//!   two versions in `tests/stack/py/plan_readers.py`, and the statements help there.
 //! - Athena: its user guide, "Handle schema updates" (Parquet by name, what may change), "Change a column data
 //!   type" (which types, and only between partitions), "Add columns at the end of the table".
 //! - Trino: the Hive connector's page: columns of Parquet by name by default, `ALTER TABLE` adds columns and
 //!   changes no types, coercions are those between a table and its partitions. Not tried.
 //! - Iceberg: the table specification ("Schema evolution": promotions; "Column projection": by name mapping where
-//!   files have no ids), the Spark procedure `add_files`, which takes files as they are. Not tried.
+//!   files have no ids); tried with 1.10.0 on Spark 4.0.1, each version's files added by the procedure `add_files`, the
+//!   statements before those of the newer one.
 
 use arrow::datatypes::{DataType, Field, Schema};
 use serde::Serialize;
@@ -350,7 +351,12 @@ static FACTS: &[Fact] = &[
         AsIs,
         "Spark 4 reads both; in Spark 3 queries that read it fail on new files",
     ),
-    row(Spark, &[TextBytes], AsIs, "read as the table's type"),
+    row(
+        Spark,
+        &[TextBytes],
+        Breaks,
+        "read as the table's type: bytes that are no text come as U+FFFD; made anew, the table reads both as bytes",
+    ),
     row(Spark, &[Null, Order, TimeUnit, Case], AsIs, ""),
     row(
         Duckdb,
@@ -491,7 +497,7 @@ fn statement(
             return Some(format!("pyarrow.dataset.dataset(…, schema={both})"));
         }
     };
-    let name = dialect.name(table);
+    let name = dialect.table(table);
     let path = |path: &[String]| {
         let names: Vec<String> = path.iter().map(|step| dialect.name(step)).collect();
         names.join(".")

@@ -18,10 +18,11 @@ use crate::clock;
 use crate::commit::janitor::{self, Claimed};
 use crate::commit::machine::{Chains, FileId, Ticket, Wrote};
 use crate::commit::record::{self, Record, Topic};
+use crate::config::Authority;
 use crate::crash::{self, Point};
 use crate::error::{Fault, Kind};
 use crate::pipeline::lanes::Output;
-use crate::pipeline::task::{Event, TopicAt};
+use crate::pipeline::task::{Event, Look, TopicAt};
 use crate::position::TopicPartition;
 use crate::registry;
 use crate::store::{Put, Staged, Store};
@@ -202,9 +203,9 @@ impl Effects {
         &self,
         partition: TopicPartition,
         ticket: Ticket,
-        key: String,
-        record: Arc<Record>,
+        (key, record): (String, Arc<Record>),
         after_ms: u64,
+        authority: Authority,
     ) {
         let (shared, answer) = (self.shared.clone(), self.answer.clone());
         self.runtime.spawn(async move {
@@ -215,7 +216,7 @@ impl Effects {
                 let _permit = shared.requests.acquire().await.ok();
                 let [unsent, sent, there] = points(&record);
                 crash::point(unsent);
-                let put = shared.store.put_create(&key, record.to_bytes().into());
+                let put = put_record(&shared.store, &key, &record, authority);
                 let result = crash::under_way(sent, put).await;
                 crash::point(there);
                 result
@@ -224,18 +225,11 @@ impl Effects {
         });
     }
 
-    pub fn list_chains(
-        &self,
-        partition: TopicPartition,
-        ticket: Ticket,
-        prefix: String,
-        folder: String,
-        topic: TopicAt,
-    ) {
+    pub fn list_chains(&self, partition: TopicPartition, ticket: Ticket, look: Box<Look>) {
         let (shared, answer) = (self.shared.clone(), self.answer.clone());
         self.runtime.spawn(async move {
             let store = &shared.store;
-            let found = patiently(&prefix, || chains(store, &prefix, &folder, &topic)).await;
+            let found = patiently(&look.prefix, || chains(store, &look)).await;
             answer(partition, Event::Chains(ticket, found));
         });
     }
@@ -346,13 +340,8 @@ async fn patiently<T, F: Future<Output = Result<T, Fault>>>(
 /// What is there of a topic's chains; `topic` is written down if none of them is.
 ///
 /// The folders first: what is in this topic's own before anybody wrote the topic down was there before it.
-pub(super) async fn chains(
-    store: &Store,
-    prefix: &str,
-    folder: &str,
-    topic: &TopicAt,
-) -> Result<Chains, Fault> {
-    let TopicAt { key, now } = topic;
+pub(super) async fn chains(store: &Store, look: &Look) -> Result<Chains, Fault> {
+    let Look { prefix, folder, topic: TopicAt { key, now }, records } = look;
     let folders = store.folders(prefix).await?;
     let mut there = store.get(key).await?;
     let begun = folders.iter().any(|f| f == folder);
@@ -361,9 +350,49 @@ pub(super) async fn chains(
         store.put_create(key, now.to_bytes().into()).await?;
         there = store.get(key).await?;
     }
+    let (seq_max, ends) = match records {
+        Some(folder) => ends(store, folder).await?,
+        None => (0, Vec::new()),
+    };
     let topic =
         there.map(|bytes| Topic::parse(&bytes).map_err(|f| f.at(key.clone()))).transpose()?;
-    Ok(Chains { folders, partitions: topic.map(|topic| topic.partitions) })
+    Ok(Chains { folders, partitions: topic.map(|topic| topic.partitions), seq_max, ends })
+}
+
+/// The highest seq of the records in a folder, 0 for none, and the ids of those there.
+async fn ends(store: &Store, folder: &str) -> Result<(u64, Vec<Arc<str>>), Fault> {
+    let (mut seq_max, mut ends, mut next) = (0, Vec::new(), None);
+    loop {
+        let page = store.list(folder, next.as_deref()).await?;
+        for entry in &page.entries {
+            let Some((_, seq, id)) = record::parse_named_key(&entry.key) else { continue };
+            if seq > seq_max {
+                (seq_max, ends) = (seq, Vec::new());
+            }
+            if seq == seq_max {
+                ends.push(Arc::from(id));
+            }
+        }
+        next = page.next;
+        if next.is_none() {
+            return Ok((seq_max, ends));
+        }
+    }
+}
+
+/// Puts a record where its authority wants it.
+pub(super) async fn put_record(
+    store: &Store,
+    key: &str,
+    record: &Record,
+    authority: Authority,
+) -> Result<Put, Fault> {
+    let put = store.put_create(key, record.to_bytes().into()).await;
+    match authority {
+        Authority::Store => put,
+        // By an earlier try: nobody else uses the name.
+        Authority::Kafka => put.map(|_| Put::Created),
+    }
 }
 
 /// The janitor: aborts what no owner can publish any more, under these claims.

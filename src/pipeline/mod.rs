@@ -91,6 +91,11 @@ pub fn run(
     fixed_columns(pipeline, &partitioner)?;
     let target = target(&pipeline.evolution).map_err(|f| vec![f])?;
     let store = runtime.block_on(Store::open(&pipeline.sink)).map_err(|f| vec![f])?;
+    let authority = pipeline.commit.authority;
+    let store = match authority {
+        config::Authority::Store => store,
+        config::Authority::Kafka => store.unconditional(),
+    };
     let probe = runtime.block_on(store.probe());
     if !probe.faults.is_empty() {
         return Err(probe.faults);
@@ -105,10 +110,14 @@ pub fn run(
         // Without its topics a drain would wait for ever; a run waits for them to be made.
         kafka::describe(&pipeline.source, token.clone(), BROKERS_MAX).map_err(|f| vec![f])?;
     }
-    let kafka = kafka::Options { queue_bytes: QUEUE_BYTES.min(memory.raw / 4), token };
+    let transactional_id = (authority == config::Authority::Kafka)
+        .then(|| format!("forebay-{}-{}", pipeline.name, crate::clock::fresh_id()));
+    let queue_bytes = QUEUE_BYTES.min(memory.raw / 4);
+    let kafka = kafka::Options { queue_bytes, transactional_id, token };
     let mut source = KafkaSource::open(&pipeline.source, kafka).map_err(|f| vec![f])?;
     let cluster = source.cluster_id();
     let own = state::format(pipeline, cluster.clone(), &probe).map_err(|f| vec![f])?;
+    runtime.block_on(state::apart(&store, pipeline)).map_err(|f| vec![f])?;
     runtime.block_on(state::admit(&store, &own)).map_err(|f| vec![f])?;
     runtime.block_on(state::sweep_disk(&store));
     let part_bytes = store.part_bytes().max(PART_BYTES);
@@ -231,6 +240,7 @@ pub fn settings(
             restart_recreated: pipeline.commit.restart_recreated,
             reset_truncated: pipeline.commit.reset_truncated,
             ignore_ahead: pipeline.commit.ignore_group_ahead,
+            adopt_lost: pipeline.commit.adopt_lost_authority,
         },
         unknown_id_grace_ms: pipeline.registry.unknown_id_grace.as_millis() as u64,
         rejects_prefix: pipeline.rejects.prefix.clone(),

@@ -99,7 +99,7 @@ impl Driver<'_> {
     async fn act(&mut self, action: Action, out: &mut Vec<Action>) -> Result<(), Fault> {
         let identity = self.machine.identity().clone();
         match action {
-            Action::Get { ticket, seq } => {
+            Action::Get { ticket, seq, .. } => {
                 let key = record::key(&identity, seq);
                 let found = patiently(|| self.store.get(&key)).await?;
                 let found = found.map(|bytes| Record::parse(&bytes)).transpose();

@@ -15,14 +15,16 @@ use std::sync::Arc;
 use futures::executor::block_on;
 
 use crate::clock::{Now, Seeded};
+use crate::commit::AUTHORITY_LOST;
 use crate::commit::janitor::Claimed;
 use crate::commit::machine::{self, FileId, Ticket};
-use crate::commit::record::{Record, chain_folder};
+use crate::commit::record::{Point, Record, chain_folder};
+use crate::config::Authority;
 use crate::error::{Code, Fault, Kind};
 use crate::flaw::{Flaw, planted};
 use crate::pipeline::effects;
 use crate::pipeline::lanes::Output;
-use crate::pipeline::task::{Action, Assignment, Event, Settings, Task, TopicAt};
+use crate::pipeline::task::{Action, Assignment, Event, Look, Settings, Task};
 use crate::position::{Offset, TopicPartition};
 use crate::record::{RecordBatch, TimestampType};
 use crate::registry::{History, Lookup, Numbered, Schema, Want};
@@ -102,8 +104,8 @@ enum Due {
     Seek(u64, u64, Offset),
     Upload(u64, Output),
     Get(u64, Ticket, u64, String),
-    Put(u64, Ticket, String, Arc<Record>),
-    List(u64, Ticket, String, String, TopicAt),
+    Put(u64, Ticket, String, Arc<Record>, Authority),
+    List(u64, Ticket, Box<Look>),
     Publish(u64, Ticket, Vec<Staged>, bool),
     Commit(u64, Ticket, Offset, String),
     Ask(u64, SchemaRef),
@@ -249,6 +251,11 @@ impl Simulation {
         &self.world.store
     }
 
+    /// Most bytes of rows and open files that one owner holds now.
+    pub fn memory(&self) -> usize {
+        self.owners.values().map(|owner| owner.task.memory()).max().unwrap_or(0)
+    }
+
     /// Runs until every Kafka partition is drained and committed, or `steps_max` events happened.
     pub fn run(&mut self, steps_max: u64) -> Report {
         self.run_watched(steps_max, |_| {})
@@ -346,18 +353,16 @@ impl Simulation {
             }
             Due::Upload(number, output) => self.upload(number, output),
             Due::Get(number, ticket, seq, key) => self.get(number, ticket, seq, key),
-            Due::Put(number, ticket, key, record) => {
-                let bytes = record.to_bytes().into();
-                let result = block_on(self.world.store.put_create(&key, bytes));
+            Due::Put(number, ticket, key, record, authority) => {
+                let store = &self.world.store;
+                let result = block_on(effects::put_record(store, &key, &record, authority));
                 let event = Event::Wrote(ticket, effects::wrote(result));
                 self.later(0, 30, Due::ToTask(number, event));
             }
-            Due::List(number, ticket, prefix, folder, topic) => {
-                let store = &self.world.store;
-                match block_on(effects::chains(store, &prefix, &folder, &topic)) {
+            Due::List(number, ticket, look) => {
+                match block_on(effects::chains(&self.world.store, &look)) {
                     Err(fault) if fault.code.kind == Kind::Retry => {
-                        let again = Due::List(number, ticket, prefix, folder, topic);
-                        self.later(100, 400, again);
+                        self.later(100, 400, Due::List(number, ticket, look));
                     }
                     found => self.later(0, 30, Due::ToTask(number, Event::Chains(ticket, found))),
                 }
@@ -503,7 +508,11 @@ impl Simulation {
 
     fn commit(&mut self, number: u64, ticket: Ticket, offset: Offset, text: String) {
         // Kafka fences commits of members that are gone; a new owner is a new member here.
-        let taken = self.is_current(number) || (self.trouble.unfenced && self.random.one_in(2));
+        let current = self.is_current(number);
+        if self.settings.commit.authority == Authority::Kafka {
+            return self.decide(number, ticket, offset, text);
+        }
+        let taken = current || (self.trouble.unfenced && self.random.one_in(2));
         if !taken {
             return;
         }
@@ -517,6 +526,31 @@ impl Simulation {
             self.committed.insert(owner.partition.clone(), (offset, text));
         }
         self.later(0, 10, Due::ToTask(number, Event::OffsetCommitted(ticket)));
+    }
+
+    /// Kafka as the authority: what it refuses never was; what it does not answer was, or was not.
+    fn decide(&mut self, number: u64, ticket: Ticket, offset: Offset, text: String) {
+        let doubt = self.chance(self.trouble.commit);
+        let heard = self.is_current(number) || (self.trouble.unfenced && self.random.one_in(2));
+        let there = heard && (!doubt || self.random.one_in(2));
+        if there {
+            self.name_end(number, offset, text);
+        }
+        let event = match there && !doubt {
+            true => Event::OffsetCommitted(ticket),
+            false => Event::OffsetRefused(ticket, Fault::new(&AWAY, "offset commit: refused")),
+        };
+        self.later(0, 10, Due::ToTask(number, event));
+    }
+
+    /// Kafka has the offset of this owner.
+    fn name_end(&mut self, number: u64, offset: Offset, text: String) {
+        let Some(owner) = self.owners.get(&number) else { return };
+        if Point::parse(&text).is_some_and(|point| point.published) {
+            let reached = self.reached.entry(owner.partition.clone()).or_default();
+            *reached = offset.max(*reached);
+        }
+        self.committed.insert(owner.partition.clone(), (offset, text));
     }
 
     fn answer(&mut self, number: u64, schema: SchemaRef) {
@@ -595,11 +629,11 @@ impl Simulation {
             Action::GetRecord { ticket, seq, key } => {
                 self.later(0, 50, Due::Get(number, ticket, seq, key));
             }
-            Action::PutRecord { ticket, key, record, after_ms } => {
-                self.later(after_ms, 50, Due::Put(number, ticket, key, record));
+            Action::PutRecord { ticket, key, record, after_ms, authority } => {
+                self.later(after_ms, 50, Due::Put(number, ticket, key, record, authority));
             }
-            Action::ListChains { ticket, prefix, folder, topic } => {
-                self.later(0, 50, Due::List(number, ticket, prefix, folder, topic));
+            Action::ListChains { ticket, look } => {
+                self.later(0, 50, Due::List(number, ticket, look));
             }
             Action::Claimed { epoch, hash, .. } => {
                 let claimed = Claimed { partition: tp.clone(), epoch, hash };
@@ -625,7 +659,11 @@ impl Simulation {
                     self.assign(tp);
                 }
             }
-            Action::Stopped(fault) if fault.code.kind == Kind::Fenced => {
+            // Who asked Kafka before another one was preferred asks again.
+            Action::Stopped(fault)
+                if fault.code.kind == Kind::Fenced
+                    || (*fault.code == AUTHORITY_LOST && !self.is_current(number)) =>
+            {
                 self.report.fenced += 1;
                 let current = self.is_current(number);
                 self.owners.remove(&number);

@@ -8,9 +8,11 @@ use std::collections::{BTreeMap, HashSet};
 use bytes::Bytes;
 
 use crate::commit::neighbours::Pipeline;
-use crate::commit::record::{Format, Naming, Record, STATE, log_folder, parse_key};
+use crate::commit::record::{
+    Format, Naming, Record, STATE, log_folder, parse_key, parse_named_key,
+};
 use crate::commit::{FORMAT, NO_AUTHORITY};
-use crate::config::{self, SinkUrl};
+use crate::config::{self, Authority, SinkUrl};
 use crate::error::Fault;
 use crate::store::{Handle, Probe, Store};
 
@@ -20,7 +22,8 @@ pub fn format(
     cluster: Option<String>,
     probe: &Probe,
 ) -> Result<Format, Fault> {
-    if probe.create_only == Some(false) {
+    let authority = pipeline.commit.authority;
+    if probe.create_only == Some(false) && authority == Authority::Store {
         return Err(Fault::new(
             &NO_AUTHORITY,
             "create-only put: two of two for one key answered success, a store with conditional writes required",
@@ -32,6 +35,8 @@ pub fn format(
         cluster,
         root: root(&pipeline.sink.url),
         naming: Naming::Native,
+        authority,
+        group: (authority == Authority::Kafka).then(|| pipeline.source.group.clone()),
         create_only: probe.create_only.unwrap_or(false),
         revives: probe.revives,
     })
@@ -85,6 +90,36 @@ pub async fn neighbours(store: &Store, own: &str) -> Result<Vec<Pipeline>, Fault
     Ok(found)
 }
 
+/// Refuses to run where another pipeline writes to a folder of this one's topics: those that it names, and those that
+/// it has chains of. Error: [`crate::commit::codes::OVERLAP`].
+///
+/// Costs a listing of the folders in `_forebay/`, and an object and a listing for each neighbour. What cannot be
+/// read keeps nobody from running; `check` says it.
+pub async fn apart(store: &Store, pipeline: &config::Pipeline) -> Result<(), Fault> {
+    let topics = match &pipeline.source.topics {
+        config::Topics::Names(names) => names.as_slice(),
+        config::Topics::Regex(_) => &[],
+    };
+    let looked = async {
+        let found = neighbours(store, &pipeline.name).await?;
+        let chains = match found.is_empty() {
+            true => Vec::new(),
+            false => store.folders(&log_folder(&pipeline.name)).await?,
+        };
+        Ok::<_, Fault>((found, chains))
+    };
+    let (found, chains) = match looked.await {
+        Ok(looked) => looked,
+        Err(fault) => {
+            tracing::warn!("pipelines beside this one are not known: {fault}");
+            return Ok(());
+        }
+    };
+    let mut own = Pipeline::named(&pipeline.name, &root(&pipeline.sink.url), topics);
+    own.topics.extend(Pipeline::topics_of(&chains));
+    found.iter().try_for_each(|other| own.beside(other))
+}
+
 /// Removes staged files of dead processes that no chain needs, on local disk. What fails is left for the next
 /// start.
 ///
@@ -114,7 +149,7 @@ async fn try_sweep_disk(store: &Store) -> Result<(), Fault> {
 /// Staged names in the last record of every chain below the root, of all pipelines. Those before it are
 /// published: nothing follows a record before that.
 async fn named_by_heads(store: &Store) -> Result<HashSet<String>, Fault> {
-    let mut heads: BTreeMap<String, u64> = BTreeMap::new();
+    let (mut heads, mut named_ends) = (BTreeMap::<String, u64>::new(), Vec::new());
     let mut next = None;
     loop {
         let page = store.list(&format!("{STATE}/"), next.as_deref()).await?;
@@ -123,6 +158,11 @@ async fn named_by_heads(store: &Store) -> Result<HashSet<String>, Fault> {
                 let head = heads.entry(chain.to_owned()).or_default();
                 *head = seq.max(*head);
             }
+            if let Some((chain, seq, _)) = parse_named_key(&entry.key) {
+                let head = heads.entry(chain.to_owned()).or_default();
+                *head = seq.max(*head);
+                named_ends.push((chain.to_owned(), seq, entry.key.clone()));
+            }
         }
         next = page.next;
         if next.is_none() {
@@ -130,8 +170,12 @@ async fn named_by_heads(store: &Store) -> Result<HashSet<String>, Fault> {
         }
     }
     let mut named = HashSet::new();
-    for (chain, seq) in heads {
-        let key = format!("{chain}{seq:020}.json");
+    // Where Kafka is the authority, it names one of the last place or of the one before.
+    named_ends.retain(|(chain, seq, _)| heads.get(chain).is_some_and(|last| seq + 1 >= *last));
+    let of_kafka: HashSet<String> = named_ends.iter().map(|(chain, ..)| chain.clone()).collect();
+    let of_store = heads.into_iter().filter(|(chain, _)| !of_kafka.contains(chain));
+    let of_store = of_store.map(|(chain, seq)| format!("{chain}{seq:020}.json"));
+    for key in of_store.chain(named_ends.into_iter().map(|(.., key)| key)) {
         let Some(bytes) = store.get(&key).await? else { continue };
         let record = Record::parse(&bytes).map_err(|f| f.at(key))?;
         named.extend(record.files.into_iter().filter_map(|file| match file.staged {

@@ -9,15 +9,18 @@
 //! Absent: threads, channels, clocks, await.
 
 mod chain;
+mod evolution;
 mod seal;
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
+pub use self::chain::{Look, TopicAt};
+pub use self::evolution::Evolution;
 use self::seal::Interval;
 use crate::clock::Now;
 use crate::commit::machine::{self, Chains, FileId, Machine, TakenBack, Ticket, Wrote};
-use crate::commit::record::{About, Identity, Record as CommitRecord, Topic};
+use crate::commit::record::{About, Identity, Record as CommitRecord};
 use crate::config;
 use crate::error::{Fault, Kind};
 use crate::partition::Partitioner;
@@ -67,44 +70,6 @@ pub struct Settings {
     pub unusable_schema: config::UnusableSchema,
 }
 
-/// How rows find their columns.
-#[derive(Debug, Clone, Copy)]
-pub struct Evolution {
-    pub mode: config::EvolutionMode,
-    pub on_incompatible: config::OnIncompatible,
-    pub refresh_ms: u64,
-    pub version: Option<u32>,
-    pub strategy: config::SubjectNameStrategy,
-    pub compatibility: Option<config::Compatibility>,
-    /// Those that say what a schema is to Connect.
-    pub connect: config::Connect,
-}
-
-impl Evolution {
-    pub fn of(pipeline: &config::Pipeline) -> Self {
-        let evolution = &pipeline.evolution;
-        Self {
-            mode: evolution.mode,
-            on_incompatible: evolution.on_incompatible,
-            refresh_ms: evolution.refresh.as_millis() as u64,
-            version: evolution.version,
-            strategy: pipeline.registry.subject_name_strategy,
-            compatibility: evolution.compatibility,
-            connect: pipeline.value.dialect.connect().unwrap_or_default(),
-        }
-    }
-
-    /// Which versions of a subject matter.
-    pub fn want(&self) -> Want {
-        match (self.mode, self.version) {
-            _ if self.compatibility.is_some() => Want::All,
-            (config::EvolutionMode::Superset, _) => Want::All,
-            (config::EvolutionMode::Fixed, Some(version)) => Want::Version(version),
-            _ => Want::Latest,
-        }
-    }
-}
-
 /// What happened.
 #[derive(Debug)]
 pub enum Event {
@@ -134,19 +99,14 @@ pub enum Event {
     /// A file of this record is refused for good.
     NotPublished(Ticket, Fault),
     OffsetCommitted(Ticket),
+    /// Where Kafka is the authority: it was refused, or nobody knows.
+    OffsetRefused(Ticket, Fault),
     /// Time went by.
     Tick,
     /// Seal, publish, commit, then [`Action::Finished`].
     Finish,
     /// Drop what is not sealed; nothing more is wanted.
     Drop,
-}
-
-/// Where it stands what a topic was when its first chain began, and what it is now, where that is known.
-#[derive(Debug, Clone)]
-pub struct TopicAt {
-    pub key: String,
-    pub now: Option<Topic>,
 }
 
 /// What a task is told at its assignment.
@@ -177,17 +137,25 @@ pub enum Action {
     Discard { files: Vec<FileId>, staged: Vec<Staged> },
     /// Read a record of the chain; answer with [`Event::Record`]. Faults that pass are tried again.
     GetRecord { ticket: Ticket, seq: u64, key: String },
-    /// Create a record of the chain, once, after this pause; answer with [`Event::Wrote`].
-    PutRecord { ticket: Ticket, key: String, record: Arc<CommitRecord>, after_ms: u64 },
-    /// List folders below this prefix, this topic's own among them; read what the topic was when its first chain
-    /// began, or write `topic` down if it begins now. Answer with [`Event::Chains`].
-    ListChains { ticket: Ticket, prefix: String, folder: String, topic: TopicAt },
+    /// Create a record of the chain, once, after this pause; answer with [`Event::Wrote`]. Where Kafka is the
+    /// authority, its name is its own: whether something is there does not matter.
+    PutRecord {
+        ticket: Ticket,
+        key: String,
+        record: Arc<CommitRecord>,
+        after_ms: u64,
+        authority: config::Authority,
+    },
+    /// Look for chains of the topic; read what it was when its first chain began, or write it down if it begins
+    /// now. Answer with [`Event::Chains`].
+    ListChains { ticket: Ticket, look: Box<Look> },
     /// The Kafka partition is claimed; uploads of this hash and a lower epoch are nobody's.
     Claimed { offset: Offset, epoch: u64, high: Offset, hash: String },
     /// Answer with [`Event::Published`]; faults that pass are tried again. `recovery`: another owner's files, which
     /// may be published already.
     Publish { ticket: Ticket, files: Vec<Staged>, recovery: bool },
-    /// Answer with [`Event::OffsetCommitted`], whatever it takes.
+    /// Answer with [`Event::OffsetCommitted`], whatever it takes; where Kafka is the authority, send it once, and
+    /// answer with [`Event::OffsetRefused`] on anything but success.
     CommitOffset { ticket: Ticket, offset: Offset, text: String },
     /// A commit is done.
     Committed { range: OffsetRange, files: usize },
@@ -266,14 +234,6 @@ pub struct Task {
 }
 
 impl Settings {
-    /// Whether rows are to have other columns than their writer's.
-    pub fn has_target(&self) -> bool {
-        let evolution = &self.evolution;
-        self.target.is_some()
-            || evolution.compatibility.is_some()
-            || evolution.mode != config::EvolutionMode::Rotate
-    }
-
     /// Folder of the reject files of a topic.
     pub fn rejects_folder(&self, topic: &str) -> String {
         format!(
@@ -411,10 +371,12 @@ impl Task {
                 Some(machine) if machine.expects(ticket) => Err(machine.not_published(fault)),
                 _ => Ok(()),
             },
-            Event::OffsetCommitted(ticket) => self.on_machine(out, |m, to| {
-                m.offset_committed(ticket, to);
-                Ok(())
-            }),
+            Event::OffsetCommitted(ticket) => {
+                self.on_machine(out, |m, to| m.offset_committed(ticket, to))
+            }
+            Event::OffsetRefused(ticket, fault) => {
+                self.on_machine(out, |m, _| m.offset_refused(ticket, &fault))
+            }
             Event::Tick => self.tick(now, out),
             Event::Finish => {
                 self.finish_wanted = true;

@@ -23,9 +23,11 @@ use std::time::Duration;
 use self::offsets::Commit;
 use self::topics::Recheck;
 use crate::clock::{self, System};
-use crate::commit::{TRUNCATED, machine};
+use crate::commit::{AUTHORITY_LOST, TRUNCATED, machine};
+use crate::config::Authority;
 use crate::crash::{self, Point};
 use crate::error::{Fault, Kind};
+use crate::flaw;
 use crate::pipeline::effects::{Effects, Shared};
 use crate::pipeline::task::{Assignment, Event, Settings};
 use crate::pipeline::watch::Watch;
@@ -149,10 +151,11 @@ pub fn run<S: Source>(run: Run<S>) -> Ended {
                 run.watch.clone(),
                 run.clock,
             );
-            (sender, std::thread::spawn(move || worker.run(receiver)))
+            (sender, std::thread::spawn(flaw::carried(move || worker.run(receiver))))
         })
         .unzip();
     let mut poller = Poller {
+        authority: run.settings.commit.authority,
         restart_recreated: run.settings.policy.restart_recreated,
         topics: Recheck::every(run.topics_every),
         source: run.source,
@@ -213,6 +216,7 @@ enum State {
 
 struct Poller<S> {
     source: S,
+    authority: Authority,
     restart_recreated: bool,
     topics: Recheck,
     shared: Arc<Shared>,
@@ -538,17 +542,17 @@ impl<S: Source> Poller<S> {
         }
     }
 
-    /// The end of the log was asked before the chain was read, and an owner that the group has given up may have
-    /// committed in between: the end is asked again. False when that was done often enough.
+    /// Kafka was asked before the records were read, and an owner that the group has given up, or that it has
+    /// preferred, may have committed in between: it is asked again. False when that was done often enough.
     fn asks_end_again(&mut self, tp: &TopicPartition, fault: &Fault) -> bool {
-        if *fault.code != TRUNCATED {
+        if *fault.code != TRUNCATED && *fault.code != AUTHORITY_LOST {
             return false;
         }
         let asked = self.past_end.entry(tp.clone()).or_default();
         *asked += 1;
         let again = *asked < ENDS_ASKED;
         if again {
-            tracing::warn!("{tp}: the end of the log is asked again: {fault}");
+            tracing::warn!("{tp}: kafka is asked again: {fault}");
             self.give_up(tp.clone(), AGAIN_MS);
         }
         again

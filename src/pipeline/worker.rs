@@ -189,11 +189,11 @@ impl Worker {
             Action::GetRecord { ticket, seq, key } => {
                 self.effects.get_record(partition, ticket, seq, key);
             }
-            Action::PutRecord { ticket, key, record, after_ms } => {
-                self.effects.put_record(partition, ticket, key, record, after_ms);
+            Action::PutRecord { ticket, key, record, after_ms, authority } => {
+                self.effects.put_record(partition, ticket, (key, record), after_ms, authority);
             }
-            Action::ListChains { ticket, prefix, folder, topic } => {
-                self.effects.list_chains(partition, ticket, prefix, folder, topic);
+            Action::ListChains { ticket, look } => {
+                self.effects.list_chains(partition, ticket, look);
             }
             Action::Claimed { offset, epoch, high, hash } => {
                 let behind = high.saturating_sub(offset).max(0);

@@ -52,6 +52,7 @@ struct State {
     planned: VecDeque<(Verb, u64, Trouble)>,
     late_one_in: u64,
     revives: bool,
+    unconditional: bool,
     requests: u64,
     /// What lands before a request of this number.
     late: Vec<(u64, Late)>,
@@ -90,6 +91,7 @@ impl Memory {
     /// An empty bucket. `seed` decides which requests `chance` hits, tokens and upload ids.
     pub fn new(seed: u64, part_bytes: usize, chance: Chance) -> Self {
         let state = State {
+            unconditional: false,
             objects: BTreeMap::new(),
             uploads: BTreeMap::new(),
             next: 0,
@@ -122,6 +124,11 @@ impl Memory {
     /// later after all.
     pub fn set_late(&self, one_in: u64) {
         self.state().late_one_in = one_in;
+    }
+
+    /// Create-only puts write over what is there, as in a store that knows no conditions.
+    pub fn set_unconditional(&self) {
+        self.state().unconditional = true;
     }
 
     /// Uploads stay when they are completed: completing once more brings back what was moved away meanwhile.
@@ -291,7 +298,8 @@ impl Memory {
         key::check("", key)?;
         self.leave(Verb::Put, key, || Late::Put(key.to_owned(), bytes.clone()))?;
         self.request(Verb::Put, key, |state| {
-            if state.objects.contains_key(key) && !planted(Flaw::PlainPutOfRecord) {
+            let conditional = !state.unconditional && !planted(Flaw::PlainPutOfRecord);
+            if state.objects.contains_key(key) && conditional {
                 return Ok(Put::Exists);
             }
             state.show(key, Object { bytes, token: None });

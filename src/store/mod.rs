@@ -352,6 +352,16 @@ impl Store {
         each!(&self.data, s => s.sweep(orphan).await)
     }
 
+    /// The same store for one without conditional writes: [`Store::put_create`] writes over what is there, on S3. Only
+    /// for names that nobody else uses, and where Kafka is the authority over commits.
+    pub fn unconditional(&self) -> Self {
+        let plain = |backend: &Backend| match backend {
+            Backend::S3(s3) => Backend::S3(s3.unconditional().into()),
+            other => other.clone(),
+        };
+        Self { data: plain(&self.data), state: self.state.as_ref().map(plain) }
+    }
+
     /// The same store, each call trying for so long where it would try longer.
     fn trying(&self, time: Duration) -> Self {
         let trying = |backend: &Backend| match backend {

@@ -6,8 +6,10 @@ use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use forebay::commit::janitor::{self, Claimed};
-use forebay::commit::machine::{Action, Assigned, Chains, Machine, Policy, Sealed, Ticket, Wrote};
-use forebay::commit::record::{About, File, Identity, Kind, Record, Role};
+use forebay::commit::machine::{
+    Action, Assigned, Authority, Chains, Machine, Policy, Sealed, Ticket, Wrote,
+};
+use forebay::commit::record::{About, File, Identity, Kind, Point, Record, Role};
 use forebay::commit::rules::Rules;
 use forebay::error::{Code, Fault};
 use forebay::file::name;
@@ -39,6 +41,12 @@ pub(crate) struct Bounds {
     pub(crate) disk: bool,
     /// Sealed commits under way at a time.
     pub(crate) ahead: usize,
+    /// Kafka's committed offset decides, and not the store.
+    pub(crate) kafka: bool,
+    /// Then: offset commits of an earlier generation are refused, however late they come.
+    pub(crate) fenced: bool,
+    /// Then: how often Kafka forgets the offset of a group that is away, and the last record is adopted.
+    pub(crate) forgets: u8,
 }
 
 pub(crate) const CALM: Bounds = Bounds {
@@ -60,6 +68,9 @@ pub(crate) const CALM: Bounds = Bounds {
     janitor: 0,
     disk: false,
     ahead: 2,
+    kafka: false,
+    fenced: true,
+    forgets: 0,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -92,7 +103,7 @@ struct Object {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Request {
-    Get(Ticket, u64),
+    Get(Ticket, u64, Option<Arc<str>>),
     Put(Ticket, Arc<Record>),
     List(Ticket),
     Publish(Ticket, Vec<usize>),
@@ -104,6 +115,8 @@ struct Worker {
     machine: Option<Box<Machine>>,
     requests: Vec<Request>,
     position: i64,
+    /// Of the group, when it was assigned.
+    generation: u8,
     /// The record whose upload it found gone.
     stopped_at: Option<u64>,
 }
@@ -117,8 +130,13 @@ pub(crate) struct World {
     workers: [Worker; 2],
     late: Vec<Arc<Record>>,
     kafka: Option<(i64, Arc<str>)>,
+    /// Where Kafka decides: records by id, whether Kafka names them or not; offset commits that come late, with the
+    /// generation that they carry; uploads of records that Kafka has ever named.
+    stored: BTreeMap<String, Arc<Record>>,
+    late_offsets: Vec<(u8, i64, Arc<str>)>,
+    ever: BTreeSet<usize>,
     assigned: u8,
-    left: [u8; 6],
+    left: [u8; 7],
     /// What a step found wrong.
     wrong: Option<String>,
 }
@@ -129,6 +147,7 @@ const EXPIRE: usize = 2;
 const REPAIRS: usize = 3;
 const MOVES: usize = 4;
 const JANITOR: usize = 5;
+const FORGETS: usize = 6;
 
 /// What happens next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -149,6 +168,9 @@ pub(crate) enum Step {
     Publish(usize, usize),
     Void(usize),
     Land(usize),
+    /// Kafka gets an offset commit whose sender has given it up.
+    LandOffset(usize),
+    Forget,
     Expire(usize),
     Move(usize),
     Janitor(usize),
@@ -187,6 +209,9 @@ impl World {
             workers: [Worker::default(), Worker::default()],
             late: Vec::new(),
             kafka: None,
+            stored: BTreeMap::new(),
+            late_offsets: Vec::new(),
+            ever: BTreeSet::new(),
             assigned: 0,
             left: [
                 bounds.late,
@@ -195,6 +220,7 @@ impl World {
                 bounds.repairs,
                 bounds.moves,
                 bounds.janitor,
+                bounds.forgets,
             ],
             wrong: None,
         }
@@ -215,6 +241,10 @@ impl World {
             for (r, request) in worker.requests.iter().enumerate() {
                 match request {
                     Request::Publish(..) => steps.push(Step::Publish(w, r)),
+                    Request::Offset(..) if self.left[LATE] > 0 && bounds.kafka => {
+                        steps.extend([Step::Answer(w, r), Step::Doubt(w, r)]);
+                    }
+                    Request::Put(..) if bounds.kafka => steps.push(Step::Answer(w, r)),
                     Request::Put(..) if self.left[LATE] > 0 && bounds.disk => {
                         steps.extend([
                             Step::Answer(w, r),
@@ -243,6 +273,11 @@ impl World {
             }
         }
         steps.extend((0..self.late.len()).map(Step::Land));
+        steps.extend((0..self.late_offsets.len()).map(Step::LandOffset));
+        let member = |w: &Worker| w.machine.is_some() && w.generation == self.assigned;
+        if self.left[FORGETS] > 0 && self.kafka.is_some() && !self.workers.iter().any(member) {
+            steps.push(Step::Forget);
+        }
         for (&u, upload) in &self.uploads {
             if self.left[EXPIRE] > 0 && upload.state == UploadState::Open {
                 steps.push(Step::Expire(u));
@@ -283,9 +318,17 @@ impl World {
             Step::Answer(w, r) => self.answer(w, r, bounds),
             Step::Doubt(w, r) => {
                 self.left[LATE] -= 1;
-                if let Request::Put(ticket, record) = self.workers[w].requests.remove(r) {
-                    self.late.push(record);
-                    self.step(w, bounds, |m, out| m.wrote(ticket, Wrote::Doubt, out));
+                match self.workers[w].requests.remove(r) {
+                    Request::Put(ticket, record) => {
+                        self.late.push(record);
+                        self.step(w, bounds, |m, out| m.wrote(ticket, Wrote::Doubt, out));
+                    }
+                    Request::Offset(ticket, offset, text) => {
+                        self.late_offsets.push((self.workers[w].generation, offset, text));
+                        let fault = Fault::new(&LOST, "no answer");
+                        self.step(w, bounds, |m, _| m.offset_refused(ticket, &fault));
+                    }
+                    _ => {}
                 }
             }
             Step::Unknown(w, r, happened) => {
@@ -312,6 +355,14 @@ impl World {
                     m.void(out);
                     Ok(())
                 });
+            }
+            Step::LandOffset(at) => {
+                let (generation, offset, text) = self.late_offsets.remove(at);
+                self.commit_offset(generation, offset, text, bounds);
+            }
+            Step::Forget => {
+                self.left[FORGETS] -= 1;
+                self.kafka = None;
             }
             Step::Land(at) => {
                 let record = self.late.remove(at);
@@ -344,6 +395,7 @@ impl World {
             Step::Repair(seq) => self.repair(seq),
         }
         self.late.sort_by(|a, b| a.id.cmp(&b.id));
+        self.late_offsets.sort();
     }
 
     fn set(&mut self, upload: usize, state: UploadState) {
@@ -377,12 +429,20 @@ impl World {
     fn assign(&mut self, w: usize, bounds: &Bounds) {
         self.crash(w, bounds);
         self.assigned += 1;
+        // Who is assigned is of a new generation, and reads what is final: nothing of an earlier one follows.
+        let generation = self.assigned;
+        if bounds.fenced {
+            self.late_offsets.clear();
+        }
         let committed = self.kafka.as_ref().map(|(offset, text)| (*offset, text.to_string()));
+        let policy = Policy { adopt_lost: bounds.forgets > 0, ..Policy::default() };
         let assigned = Assigned { start: 0, committed, low: 0, high: bounds.offsets };
         let owner: Arc<str> = format!("w{}", self.assigned).into();
-        let machine = Machine::new(identity(), owner, assigned, Policy::default(), Ticket(0));
+        let authority = if bounds.kafka { Authority::Kafka } else { Authority::Store };
+        let machine = Machine::new(identity(), owner, assigned, policy, Ticket(0));
         self.workers[w] = Worker {
-            machine: Some(Box::new(machine.with_rules(bounds.rules))),
+            machine: Some(Box::new(machine.with_rules(bounds.rules).under(authority))),
+            generation,
             ..Worker::default()
         };
         self.step(w, bounds, |m, out| {
@@ -397,12 +457,16 @@ impl World {
         let worker = std::mem::take(&mut self.workers[w]);
         self.workers[w].stopped_at = stopped_at;
         for request in worker.requests {
-            if let Request::Put(_, record) = request
-                && self.left[LATE] > 0
-                && !bounds.disk
-            {
-                self.left[LATE] -= 1;
-                self.late.push(record);
+            match request {
+                Request::Put(_, record) if self.left[LATE] > 0 && !bounds.disk && !bounds.kafka => {
+                    self.left[LATE] -= 1;
+                    self.late.push(record);
+                }
+                Request::Offset(_, offset, text) if self.left[LATE] > 0 && bounds.kafka => {
+                    self.left[LATE] -= 1;
+                    self.late_offsets.push((worker.generation, offset, text));
+                }
+                _ => {}
             }
         }
     }
@@ -429,26 +493,82 @@ impl World {
 
     fn answer(&mut self, w: usize, r: usize, bounds: &Bounds) {
         match self.workers[w].requests.remove(r) {
-            Request::Get(ticket, seq) => {
-                let found = self.log.get(seq as usize - 1).cloned();
+            Request::Get(ticket, seq, id) => {
+                let found = match id {
+                    Some(id) => self.stored.get(&*id).cloned(),
+                    None => self.log.get(seq as usize - 1).cloned(),
+                };
                 self.step(w, bounds, |m, out| m.record(ticket, seq, found, out));
+            }
+            Request::Put(ticket, record) if bounds.kafka => {
+                self.stored.insert(record.id.clone(), record);
+                self.step(w, bounds, |m, out| m.wrote(ticket, Wrote::Created, out));
             }
             Request::Put(ticket, record) => {
                 let how = if self.create(record) { Wrote::Created } else { Wrote::Doubt };
                 self.step(w, bounds, |m, out| m.wrote(ticket, how, out));
             }
             Request::List(ticket) => {
-                self.step(w, bounds, |m, out| m.chains(ticket, &Chains::default(), out));
+                let seq_max = self.stored.values().map(|r| r.seq).max().unwrap_or(0);
+                let last = self.stored.values().filter(|r| r.seq == seq_max);
+                let ends = last.map(|r| Arc::from(r.id.as_str())).collect();
+                let chains = Chains { seq_max, ends, ..Chains::default() };
+                self.step(w, bounds, |m, out| m.chains(ticket, &chains, out));
             }
             Request::Offset(ticket, offset, text) => {
-                self.kafka = Some((offset, text));
-                self.step(w, bounds, |m, out| {
-                    m.offset_committed(ticket, out);
-                    Ok(())
-                });
+                let generation = self.workers[w].generation;
+                if self.commit_offset(generation, offset, text, bounds) {
+                    self.step(w, bounds, |m, out| m.offset_committed(ticket, out));
+                } else {
+                    let fault = Fault::new(&LOST, "illegal generation");
+                    self.step(w, bounds, |m, _| m.offset_refused(ticket, &fault));
+                }
             }
             Request::Publish(..) => {}
         }
+    }
+
+    /// Kafka's answer to an offset commit: false if it is refused.
+    fn commit_offset(
+        &mut self,
+        generation: u8,
+        offset: i64,
+        text: Arc<str>,
+        bounds: &Bounds,
+    ) -> bool {
+        if bounds.kafka && bounds.fenced && generation != self.assigned {
+            return false;
+        }
+        if let Some(record) = self.named(&text) {
+            let at = record.seq as usize - 1;
+            let there = self.log.get(at).is_some_and(|r| r.id == record.id);
+            if at < self.log.len() && !there || at + 1 < self.log.len() {
+                // The end of the chain goes back: only where nobody is fenced, or it had none but its first claim.
+                let anew = self.kafka.is_none() && self.log.len() == 1;
+                if bounds.fenced && !anew {
+                    self.wrong.get_or_insert(format!("CHAIN: back to record {}", record.seq));
+                }
+                self.log.truncate(at);
+            }
+            self.ever.extend(record.files.iter().map(upload_of));
+            if self.log.len() == at && bounds.fenced {
+                self.create(record);
+            } else if self.log.len() <= at {
+                self.log.push(record);
+            }
+        }
+        self.kafka = Some((offset, text));
+        true
+    }
+
+    /// Records that Kafka does not name matter once it has forgotten what it named.
+    fn kafka_decides(&self) -> bool {
+        self.left[FORGETS] > 0 || (self.kafka.is_none() && !self.stored.is_empty())
+    }
+
+    /// The record that a text names.
+    fn named(&self, text: &str) -> Option<Arc<Record>> {
+        self.stored.get(&Point::parse(text)?.id).cloned()
     }
 
     /// The store's create-only put.
@@ -571,10 +691,18 @@ impl World {
         let named = |id: &usize| {
             let in_record = |r: &Arc<Record>| r.files.iter().any(|f| upload_of(f) == *id);
             let sent = |w: &Worker| {
-                w.requests.iter().any(|r| matches!(r, Request::Put(_, r) if in_record(r)))
+                w.requests.iter().any(|r| match r {
+                    Request::Put(_, r) => in_record(r),
+                    Request::Offset(_, _, text) => self.named(text).is_some_and(|r| in_record(&r)),
+                    _ => false,
+                })
+            };
+            let later = |(_, _, text): &(u8, i64, Arc<str>)| {
+                self.named(text).is_some_and(|r| in_record(&r))
             };
             self.log.iter().any(in_record)
                 || self.late.iter().any(in_record)
+                || self.late_offsets.iter().any(later)
                 || self.workers.iter().any(sent)
         };
         let dead = |id: &usize, u: &Upload| u.state == UploadState::Aborted && !named(id);
@@ -604,14 +732,14 @@ impl World {
         // Answers to questions that are not awaited any more change nothing; a put may still land.
         let Worker { machine: Some(machine), requests, .. } = &mut self.workers[w] else { return };
         requests.retain(|r| match r {
-            Request::Get(ticket, _) | Request::List(ticket) => machine.expects(*ticket),
+            Request::Get(ticket, ..) | Request::List(ticket) => machine.expects(*ticket),
             _ => true,
         });
     }
 
     fn act(&mut self, w: usize, action: Action) {
         let request = match action {
-            Action::Get { ticket, seq } => Request::Get(ticket, seq),
+            Action::Get { ticket, seq, id } => Request::Get(ticket, seq, id),
             Action::Put { ticket, record, .. } => Request::Put(ticket, record),
             Action::List { ticket } => Request::List(ticket),
             Action::Publish { ticket, files, .. } => {
@@ -635,7 +763,10 @@ impl World {
     }
 
     fn fault(&mut self, w: usize, code: &Code, message: &str, bounds: &Bounds) {
-        if code.id != "FB0929" {
+        // It is asked again, or an operator is asked.
+        let behind = self.workers[w].generation != self.assigned || bounds.forgets > 0;
+        let stopped = (code.id == "FB0936" && behind) || !bounds.fenced;
+        if code.id != "FB0929" && code.id != "FB0937" && !stopped {
             self.wrong.get_or_insert(format!("FAULT {} {message}", code.id));
         }
         // Fenced: it drops what is its own and is gone.
@@ -650,10 +781,21 @@ impl World {
     pub(crate) fn digest(&self, hasher: &impl BuildHasher) -> u64 {
         let mut state = hasher.build_hasher();
         (&self.log, &self.uploads, &self.objects, &self.late).hash(&mut state);
+        for (generation, offset, text) in &self.late_offsets {
+            (generation, offset, self.named(text)).hash(&mut state);
+        }
         self.kafka
             .as_ref()
-            .map(|(offset, text)| (*offset, text.split(':').nth(1)))
+            .map(|(offset, text)| {
+                let point = Point::parse(text).map(|point| point.published);
+                (*offset, text.split(':').nth(1), point)
+            })
             .hash(&mut state);
+        if self.kafka_decides() {
+            for record in self.stored.values().filter(|r| r.seq >= self.log.len() as u64) {
+                record.hash(&mut state);
+            }
+        }
         (self.assigned, self.left, &self.wrong).hash(&mut state);
         let mut workers = self.workers.each_ref().map(|w| hasher.hash_one(w));
         workers.sort_unstable();
@@ -666,7 +808,7 @@ impl World {
         if let Some(wrong) = &self.wrong {
             return Some(wrong.clone());
         }
-        self.check_files().or_else(|| self.check_order()).or_else(|| self.check_end(bounds))
+        self.check_files().or_else(|| self.check_order(bounds)).or_else(|| self.check_end(bounds))
     }
 
     fn check_files(&self) -> Option<String> {
@@ -687,7 +829,7 @@ impl World {
                 return Some("DUPLICATE: an offset is visible twice".into());
             }
             seen |= offsets;
-            if !named.contains(&object.upload) {
+            if !named.contains(&object.upload) && !self.ever.contains(&object.upload) {
                 return Some("UNCOMMITTED: a visible file is in no record".into());
             }
         }
@@ -710,7 +852,10 @@ impl World {
         })
     }
 
-    fn check_order(&self) -> Option<String> {
+    fn check_order(&self, bounds: &Bounds) -> Option<String> {
+        if !bounds.fenced {
+            return None; // the end of the chain goes back: what that leads to is to be found
+        }
         let mut all_before = true;
         for record in &self.log {
             let any = record.files.iter().any(|file| {
@@ -728,7 +873,8 @@ impl World {
         if let Some((offset, text)) = &self.kafka {
             let seq = text.split(':').nth(1).and_then(|s| s.parse::<usize>().ok()).unwrap_or(0);
             let record = self.log.get(seq.wrapping_sub(1));
-            if record.is_none_or(|r| !self.is_done(r) || r.to != *offset) {
+            let published = Point::parse(text).is_none_or(|point| point.published);
+            if record.is_none_or(|r| published && !self.is_done(r) || r.to != *offset) {
                 return Some(format!("KAFKA: {text} is committed and not published"));
             }
         }

@@ -290,3 +290,59 @@ fn fixed_version_is_every_rows_and_what_it_lacks_is_named() {
         }
     }
 }
+
+/// A version without fields makes no table; beside another it makes rows of that one's columns.
+#[test]
+fn records_of_a_version_without_columns_are_rows_of_the_target() {
+    use crate::by_hand::{self, assigned, settle};
+    use forebay::clock::Now;
+    use forebay::commit::record::Role;
+    use forebay::pipeline::lanes::Output;
+    use forebay::pipeline::task::{Action, Event};
+    use forebay::registry::History;
+    let proto = |fields: &str| format!("syntax = \"proto3\"; message R {{ {fields} }}");
+    let avro =
+        |fields: &str| format!(r#"{{ "type": "record", "name": "R", "fields": [{fields}] }}"#);
+    let long = r#"{ "name": "a", "type": "long", "default": 7 }"#;
+    let cases = [
+        (Language::Protobuf, proto(""), proto("int64 a = 1;"), &[0][..], &[0, 0x08, 5][..]),
+        (Language::Avro, avro(""), avro(long), &[], &[10]),
+    ];
+    for (language, empty, full, first, second) in &cases {
+        for mode in ["latest", "superset"] {
+            let text = format!(
+                "pipeline: t\nsource: {{ brokers: 'x:1', topics: [rows] }}\nregistry: {{ url: 'http://x' }}\n\
+                 sink: {{ url: 's3://bucket/root' }}\nevolution: {{ mode: {mode} }}\n"
+            );
+            let pipeline = Config::parse(&text, "t.yaml", &config::Process).unwrap().pipeline;
+            let mut task = by_hand::task(&pipeline, "rows", 1);
+            let version = |id, text: &String| Arc::new(compile(id, *language, text, &[]).unwrap());
+            let (old, new) = (version(1, empty), version(2, full));
+            let frame = |id: u8, body: &[u8]| [&[0, 0, 0, 0, id], body].concat();
+            let sent = [frame(1, first), frame(2, second)];
+            let now = Now { wall_ms: 0, mono_ms: 0 };
+            settle(&mut task, assigned(None), now);
+            let sent = sent.iter().map(|value| (None, value.as_slice()));
+            settle(&mut task, by_hand::records("rows", sent), now);
+            for schema in [&old, &new] {
+                settle(&mut task, Event::Schema(SchemaRef::Id(schema.id), Ok(schema.clone())), now);
+            }
+            let numbered =
+                |version, schema: &Arc<Schema>| Numbered { version, schema: schema.clone() };
+            let history = History { versions: vec![numbered(1, &old), numbered(2, &new)] };
+            let answer = Event::Subject("rows-value".into(), Ok(Arc::new(history)));
+            settle(&mut task, answer, now);
+            let seen = settle(&mut task, Event::Finish, now);
+            let files: Vec<(Role, u64, Vec<u32>)> = seen
+                .iter()
+                .filter_map(|action| match action {
+                    Action::Store(Output::End { about, .. }) => {
+                        Some((about.role, about.rows, about.schema_ids.clone()))
+                    }
+                    _ => None,
+                })
+                .collect();
+            assert_eq!(files, [(Role::Data, 2, vec![1, 2])], "{language:?} {mode}");
+        }
+    }
+}

@@ -130,6 +130,11 @@ static ALL: &[Planted] = &[
         "x10: a record in doubt that is not there is given up",
         &[Simulation, Explorer],
     ),
+    planted(
+        Flaw::PromotedAsTarget,
+        "a number that became wider is read in the form of the newer version",
+        &[test!(evolve::promoted_numbers_keep_their_values)],
+    ),
 ];
 
 /// What was found by one of the ways; panics if it finds nothing.

@@ -304,7 +304,7 @@ fn format_without_conditional_writes_is_refused() {
 }
 
 #[test]
-fn check_and_run_refuse_another_root_and_check_finds_neighbours_in_the_same_folder() {
+fn check_and_run_refuse_another_root_and_neighbours_in_the_same_folder() {
     let world = World::new();
     world.fill("orders", 1, 5);
     world.mock.create_topic("users", 1).unwrap();
@@ -345,6 +345,19 @@ fn check_and_run_refuse_another_root_and_check_finds_neighbours_in_the_same_fold
     assert!(found(&other("[users]", "out/orders")));
     assert!(!found(&other("[users]", "out")));
     assert!(!found(&other("[orders]", "out2")));
+    // A run refuses them as well, before it reads a record.
+    let run_other = |topics: &str, sink: &str| {
+        let config = world.config(topics, &format!("sink: {{ url: {sink} }}\nstate: kept\n"));
+        let text =
+            std::fs::read_to_string(config).unwrap().replacen("pipeline: t", "pipeline: v", 1);
+        run(&world.file("v.yaml", &text))
+    };
+    let ended = run_other("[orders]", "out");
+    assert!(ended.code() == Some(1) && format!("{ended:?}").contains("FB0935"), "{ended:?}");
+    assert_eq!(names(&world.path("out")), ["orders"]);
+    assert!(!world.path("kept/_forebay/v").exists());
+    let ended = run_other("[users]", "out");
+    assert_eq!(ended.code(), Some(0), "{ended:?}");
 }
 
 #[test]

@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
+use super::links;
 use super::no_chain;
-use super::read::{chains, copy};
+use super::read::{Listed, chains, copy};
 use crate::audit::content::{self, Row};
 use crate::audit::explain::Search;
 use crate::cli::{ARGUMENTS, Exit, Output, RUNTIME, say};
@@ -44,9 +45,9 @@ pub(super) async fn explain(
     output: Output,
 ) -> Result<Exit, Fault> {
     let store = Store::open_to_read(&pipeline.sink).await?;
-    let listed = chains(&store, &pipeline.name).await?;
+    let listed = chains(&store, &pipeline.name, None).await?;
     let mut answers = Vec::new();
-    for (folder, places) in listed {
+    for (folder, Listed { places, names, .. }) in listed {
         let partition = folder.trim_end_matches('/').rsplit('/').next();
         if partition.and_then(|p| p.parse().ok()) != Some(asked.partition) {
             continue;
@@ -54,7 +55,7 @@ pub(super) async fn explain(
         let (mut search, mut of_topic) = (Search::new(asked.offset), true);
         let mut reads = futures::stream::iter(places)
             .map(|(seq, _)| {
-                let (key, state) = (format!("{folder}{seq:020}.json"), &store);
+                let (key, state) = (links::key(&folder, seq, Some(&names)), &store);
                 async move { (state.get(&key).await, key) }
             })
             .buffered(GETS);

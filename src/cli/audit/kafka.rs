@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::audit::Chain;
 use crate::audit::finding::{Class, Findings, Place};
 use crate::cli::RUNTIME;
-use crate::commit::record::Hint;
+use crate::commit::record::{Hint, Point};
 use crate::config;
 use crate::error::Fault;
 use crate::pipeline;
@@ -69,10 +69,20 @@ pub fn of<'a>(chain: &Chain, said: &'a [Said]) -> Option<&'a Said> {
     })
 }
 
+/// The last record of a chain, as Kafka names it where it decides.
+pub fn named(chain: &Chain, said: &[Said]) -> Option<Point> {
+    of(chain, said)?.committed.as_ref().and_then(|(_, text)| Point::parse(text))
+}
+
 /// The place up to which the group's committed offset calls everything published.
 pub fn published(chain: &Chain, said: &[Said]) -> Option<u64> {
     let (_, text) = of(chain, said)?.committed.as_ref()?;
-    Hint::parse(text).map(|hint| hint.seq)
+    match Point::parse(text) {
+        Some(point) if point.published => Some(point.seq),
+        // Nothing is named before all that is before it is published.
+        Some(point) => point.seq.checked_sub(1),
+        None => Hint::parse(text).map(|hint| hint.seq),
+    }
 }
 
 /// Where Kafka and the chains part ways.

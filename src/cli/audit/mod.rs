@@ -5,6 +5,7 @@
 
 mod explain;
 mod kafka;
+pub mod links;
 pub mod read;
 pub mod report;
 
@@ -94,7 +95,14 @@ async fn whole(pipeline: &config::Pipeline, options: &Options, args: &Args) -> R
     }
     match args.output {
         Output::Json => say(report.json()),
-        Output::Text => say(report.text()),
+        Output::Text => {
+            say(report.text());
+            if report.unasked {
+                say(
+                    "Kafka decides which record is the last of a chain and was not asked: the last one that nothing speaks against is taken. `--broker` asks.",
+                );
+            }
+        }
     }
     Ok(if report.violations() > 0 { Exit::No } else { Exit::Done })
 }

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use futures::StreamExt;
 
 use super::kafka;
+use super::links::{self, Names, Wanted};
 use super::report::Report;
 use crate::audit::content::{self, Offsets, Tail};
 use crate::audit::finding::{Class, Findings, Place, Strictness};
@@ -66,6 +67,16 @@ impl Options {
 /// Places of one chain and when each was written, rising.
 pub type Places = Vec<(u64, Option<i64>)>;
 
+/// One chain as the listing shows it.
+#[derive(Debug, Clone, Default)]
+pub struct Listed {
+    pub places: Places,
+    /// Where Kafka decides: the ids of the records.
+    pub names: Names,
+    /// The same, and Kafka was not asked.
+    pub unasked: bool,
+}
+
 /// Reads and checks everything. Errors: a store that does not answer, or a broker that was to be asked.
 pub async fn audit(
     pipeline: &config::Pipeline,
@@ -73,17 +84,19 @@ pub async fn audit(
     options: &Options,
 ) -> Result<Report, Fault> {
     let mut findings = Findings::default();
-    let listed = chains(store, &pipeline.name).await?;
+    let asked = if options.broker { Some(pipeline) } else { None };
+    let listed = chains(store, &pipeline.name, asked).await?;
     let mut staged = staged(store).await?;
     if revives(store, &pipeline.name).await? {
         // Such a store may list what is published long since.
         staged.clear();
     }
-    let mut topics: BTreeMap<String, Vec<(String, Places)>> = BTreeMap::new();
-    for (folder, places) in listed {
-        topics.entry(topic_of(&folder)).or_default().push((folder, places));
-    }
     let mut report = Report::new(pipeline, options);
+    let mut topics: BTreeMap<String, Vec<(String, Listed)>> = BTreeMap::new();
+    for (folder, listed) in listed {
+        report.unasked |= listed.unasked;
+        topics.entry(topic_of(&folder)).or_default().push((folder, listed));
+    }
     let mut used = HashSet::new();
     let mut done = HashSet::new();
     for (_, chains) in topics {
@@ -116,18 +129,30 @@ fn topic_of(chain: &str) -> String {
     chain.rsplit_once('~').map_or(chain, |(topic, _)| topic).to_owned()
 }
 
-/// Folders of all chains of a pipeline, with their places.
-pub async fn chains(store: &Store, pipeline: &str) -> Result<BTreeMap<String, Places>, Fault> {
-    let mut chains: BTreeMap<String, Places> = BTreeMap::new();
+/// Folders of all chains of a pipeline, with their places. `ask`: where Kafka decides which record is the last of a
+/// chain, it is asked.
+pub async fn chains(
+    store: &Store,
+    pipeline: &str,
+    ask: Option<&config::Pipeline>,
+) -> Result<BTreeMap<String, Listed>, Fault> {
+    let mut chains: BTreeMap<String, Listed> = BTreeMap::new();
+    let mut wanted: BTreeMap<String, Wanted> = BTreeMap::new();
     let mut next = None;
     loop {
         let page = store.list(&record::log_folder(pipeline), next.as_deref()).await?;
         for entry in page.entries {
+            if let Some((folder, seq, id)) = record::parse_named_key(&entry.key) {
+                let of_seq = wanted.entry(folder.to_owned()).or_default().entry(seq).or_default();
+                of_seq.push((id.to_owned(), entry.modified_ms));
+            }
             let Some((folder, seq)) = record::parse_key(&entry.key) else { continue };
+            let place = (seq, entry.modified_ms);
             match chains.get_mut(folder) {
-                Some(places) => places.push((seq, entry.modified_ms)),
+                Some(listed) => listed.places.push(place),
                 None => {
-                    chains.insert(folder.to_owned(), vec![(seq, entry.modified_ms)]);
+                    let listed = Listed { places: vec![place], ..Listed::default() };
+                    chains.insert(folder.to_owned(), listed);
                 }
             }
         }
@@ -136,7 +161,18 @@ pub async fn chains(store: &Store, pipeline: &str) -> Result<BTreeMap<String, Pl
             break;
         }
     }
-    chains.values_mut().for_each(|places| places.sort_unstable());
+    chains.values_mut().for_each(|listed| listed.places.sort_unstable());
+    let heads: Vec<Chain> = wanted.keys().map(|folder| Chain::new(folder, (1, 1))).collect();
+    let said = match ask.filter(|_| !heads.is_empty()) {
+        Some(pipeline) => kafka::ask(pipeline, &heads).await?,
+        None => Vec::new(),
+    };
+    for ((folder, wanted), head) in wanted.into_iter().zip(&heads) {
+        let end = kafka::named(head, &said);
+        let unasked = end.is_none();
+        let (places, names) = links::chain(store, &folder, &wanted, end).await?;
+        chains.insert(folder, Listed { places, names, unasked });
+    }
     Ok(chains)
 }
 
@@ -210,10 +246,10 @@ enum Found {
 impl Topic<'_> {
     async fn read(
         &mut self,
-        chains: Vec<(String, Places)>,
+        chains: Vec<(String, Listed)>,
         out: &mut Findings,
     ) -> Result<(), Fault> {
-        for (folder, places) in chains {
+        for (folder, Listed { places, names, .. }) in chains {
             let from = self.options.since_ms.map_or(0, |since| {
                 places.iter().position(|(_, at)| at.is_none_or(|at| at >= since)).unwrap_or(
                     // Nothing new: the last one tells where the chain stands.
@@ -223,6 +259,7 @@ impl Topic<'_> {
             let first = if from == 0 { 1 } else { places.get(from).map_or(1, |p| p.0) };
             let head = places.last().map_or(1, |(seq, _)| *seq);
             let mut chain = Chain::new(&folder, (first, head));
+            chain.names = names;
             if let Some((seq, _)) = from.checked_sub(1).and_then(|before| places.get(before))
                 && *seq + 1 == first
                 && let Found::Record(before) = get(self.store, &chain.key(*seq)).await?
@@ -241,11 +278,11 @@ impl Topic<'_> {
         out: &mut Findings,
     ) -> Result<(), Fault> {
         let (store, options) = (self.store, self.options);
-        let folder = chain.folder.clone();
+        let keys = chain.clone();
         let at_once = if options.deep { DEEP } else { GETS };
         let mut reads = futures::stream::iter(places)
             .map(|(seq, at)| {
-                let key = format!("{folder}{seq:020}.json");
+                let key = keys.key(*seq);
                 async move { (*seq, *at, one(store, options, &key).await) }
             })
             .buffered(at_once);
@@ -339,6 +376,11 @@ impl Topic<'_> {
         let mut keys = HashSet::new();
         for chain in &self.chains {
             let mut seq = chain.head_seq;
+            if !chain.names.is_empty() {
+                // Whether Kafka has them by now or not.
+                keys.extend(self.later(chain).await?);
+                continue;
+            }
             while let Some(next) = seq.checked_add(1) {
                 seq = next;
                 match get(self.store, &chain.key(seq)).await? {
@@ -349,6 +391,29 @@ impl Topic<'_> {
             }
         }
         Ok(keys)
+    }
+}
+
+impl Topic<'_> {
+    /// Keys that records behind the end of a chain name, where Kafka decides.
+    async fn later(&self, chain: &Chain) -> Result<Vec<String>, Fault> {
+        let (mut keys, mut next) = (Vec::new(), None);
+        loop {
+            let page = self.store.list(&chain.folder, next.as_deref()).await?;
+            for entry in page.entries {
+                let named = record::parse_named_key(&entry.key);
+                if named.is_none_or(|(_, seq, _)| seq <= chain.head_seq) {
+                    continue;
+                }
+                if let Found::Record(record) = get(self.store, &entry.key).await? {
+                    keys.extend(record.files.into_iter().map(|f| f.key));
+                }
+            }
+            next = page.next;
+            if next.is_none() {
+                return Ok(keys);
+            }
+        }
     }
 }
 

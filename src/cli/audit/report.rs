@@ -24,6 +24,8 @@ pub struct Report {
     pub partitions: Vec<Chain>,
     pub kafka: Vec<Said>,
     pub findings: Findings,
+    /// Kafka decides over some chain, and was not asked which record is the last.
+    pub unasked: bool,
     /// Listed files and bytes.
     pub files: u64,
     pub bytes: u64,
@@ -40,6 +42,7 @@ impl Report {
             partitions: Vec::new(),
             kafka: Vec::new(),
             findings: Findings::default(),
+            unasked: false,
             files: 0,
             bytes: 0,
             requests: Vec::new(),
@@ -71,6 +74,7 @@ impl Report {
             "pipeline": self.pipeline,
             "root": self.root,
             "holds": self.violations() == 0,
+            "kafka_unasked": self.unasked,
             "violations": self.violations(),
             "options": {
                 "deep": self.options.deep, "footers": self.options.footers || self.options.deep,

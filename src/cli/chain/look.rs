@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Show, absent, find, record};
-use crate::cli::audit::{read, report};
+use crate::cli::audit::{links, read, report};
 use crate::cli::{ARGUMENTS, Exit, NO_CHAIN, Output, say};
 use crate::commit::record::Record;
 use crate::config;
@@ -22,9 +22,9 @@ pub(super) async fn list(
             .to_vec(),
     ];
     let (mut all, mut unread) = (Vec::new(), Vec::new());
-    for (folder, places) in read::chains(store, &pipeline.name).await? {
-        let Some((seq, at)) = places.last() else { continue };
-        let head = match record(store, &folder, *seq).await {
+    for (folder, listed) in read::chains(store, &pipeline.name, None).await? {
+        let Some((seq, at)) = listed.places.last() else { continue };
+        let head = match record(store, &links::key(&folder, *seq, Some(&listed.names))).await {
             Ok(head) => head,
             Err(fault) => {
                 all.push(json!({"chain": folder, "seq": seq, "fault": fault.to_string()}));
@@ -90,7 +90,7 @@ pub(super) async fn show(
     };
     let mut records = Vec::new();
     for seq in first..=last.min(head) {
-        records.push(record(store, &found.folder, seq).await?);
+        records.push(record(store, &links::key(&found.folder, seq, Some(&found.names))).await?);
     }
     match args.one.common.output {
         Output::Json => say(json!({"chain": found.folder, "records": records})),

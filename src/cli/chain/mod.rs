@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use clap::Subcommand;
 
-use crate::cli::audit::read;
+use crate::cli::audit::{links, read};
 use crate::cli::{ARGUMENTS, Exit, NO_CHAIN, Output, failed, refused, runtime};
 use crate::commit::record::Record;
 use crate::config::{self, Config};
@@ -161,6 +161,11 @@ pub fn run(args: &Args) -> Exit {
 
 async fn carry_out(command: &Command, pipeline: &config::Pipeline) -> Result<Exit, Fault> {
     let reads = matches!(command, Command::Ls(_) | Command::Show(_));
+    if !reads && pipeline.commit.authority == config::Authority::Kafka {
+        // Each is a record that Kafka would have to name, as the group's member that nobody else may be.
+        let message = "action on a chain: found with `commit.authority: kafka`, `store` required; where Kafka decides, set `commit.on_lost_offsets`, `commit.on_truncated_log` or `commit.on_lost_authority`";
+        return Err(Fault::new(&ARGUMENTS, message));
+    }
     let store = match reads {
         true => Store::open_to_read(&pipeline.sink).await?,
         false => Store::open(&pipeline.sink).await?,
@@ -178,6 +183,8 @@ async fn carry_out(command: &Command, pipeline: &config::Pipeline) -> Result<Exi
 /// One chain: its folder, and its last record.
 struct Found {
     folder: String,
+    /// Ids of its records, where Kafka decides.
+    names: links::Names,
     head: Arc<Record>,
 }
 
@@ -191,16 +198,17 @@ async fn find(store: &Store, pipeline: &config::Pipeline, one: &One) -> Result<F
         return Err(Fault::new(&ARGUMENTS, message));
     };
     let mut found = Vec::new();
-    for (folder, places) in read::chains(store, &pipeline.name).await? {
+    for (folder, listed) in read::chains(store, &pipeline.name, None).await? {
         let own = folder.trim_end_matches('/').rsplit('/').next();
         if own.and_then(|own| own.parse().ok()) != Some(partition) {
             continue;
         }
-        let Some((seq, _)) = places.last() else { continue };
-        let head = record(store, &folder, *seq).await?;
+        let Some((seq, _)) = listed.places.last() else { continue };
+        let names = listed.names;
+        let head = record(store, &links::key(&folder, *seq, Some(&names))).await?;
         let other_id = one.topic_id.is_some() && head.identity.topic_id != one.topic_id;
         if head.identity.topic == topic && !other_id {
-            found.push(Found { folder, head });
+            found.push(Found { folder, names, head });
         }
     }
     if found.len() > 1 {
@@ -223,9 +231,8 @@ async fn find(store: &Store, pipeline: &config::Pipeline, one: &One) -> Result<F
 }
 
 /// One record that the listing shows.
-async fn record(store: &Store, folder: &str, seq: u64) -> Result<Arc<Record>, Fault> {
-    let key = format!("{folder}{seq:020}.json");
-    let bytes = store.get(&key).await?.ok_or_else(|| {
+async fn record(store: &Store, key: &str) -> Result<Arc<Record>, Fault> {
+    let bytes = store.get(key).await?.ok_or_else(|| {
         Fault::new(&NO_CHAIN, format!("commit record `{key}`: gone since it was listed"))
     })?;
     Record::parse(&bytes).map(Arc::new).map_err(|fault| fault.at(key))

@@ -4,13 +4,16 @@
 //! no network, no broker, no Java. What runs between them is what `forebay run` runs.
 
 mod data;
+mod evolution;
 mod show;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cli::{Exit, LOCAL, Output, audit, failed, refused, run, runtime, say};
+use crate::cli::evolve::Mode;
+use crate::cli::{ARGUMENTS, Exit, LOCAL, Output, audit, failed, refused, run, runtime, say};
 use crate::clock::{Seeded, System};
 use crate::config::{self, Config};
 use crate::error::Fault;
@@ -42,6 +45,9 @@ pub struct Args {
     /// Folder for the files; a folder of an earlier demo is replaced.
     #[arg(long, default_value = "forebay-demo", value_name = "DIR")]
     dir: PathBuf,
+    /// Both versions of each schema from the first record to the last, and what that did to the files.
+    #[arg(long, value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "rotate", value_name = "MODE")]
+    evolve: Option<Mode>,
 }
 
 /// One topic of the demo.
@@ -87,6 +93,10 @@ pub fn run(args: &Args) -> Exit {
 
 fn demo(args: &Args, runtime: &tokio::runtime::Runtime) -> Result<Exit, Vec<Fault>> {
     let one = |fault: Fault| vec![fault];
+    if args.evolve == Some(Mode::All) {
+        let why = "mode `all`: the demo runs one, rotate, latest, superset or fixed required; `forebay evolve` runs all";
+        return Err(vec![Fault::new(&ARGUMENTS, why).at("--evolve")]);
+    }
     let clock = System::new();
     prepare(&args.dir).map_err(one)?;
     let kafka = Mock::new(1).map_err(one)?;
@@ -100,7 +110,7 @@ fn demo(args: &Args, runtime: &tokio::runtime::Runtime) -> Result<Exit, Vec<Faul
     for topic in &TOPICS {
         kafka.create_topic(topic.name, partitions).map_err(one)?;
     }
-    produce(&kafka.brokers(), &encoders, args.records).map_err(one)?;
+    let flips = produce(&kafka.brokers(), &encoders, args, partitions).map_err(one)?;
     let made_ms = clock.now().mono_ms;
     say(format_args!(
         "\n{} records in {} Kafka partitions, made in {:.1} s. Streaming:",
@@ -137,6 +147,9 @@ fn demo(args: &Args, runtime: &tokio::runtime::Runtime) -> Result<Exit, Vec<Faul
     ));
     let audited = runtime.block_on(prove(&config.pipeline, clock)).map_err(one)?;
     show::results(&args.dir).map_err(one)?;
+    if let Some(mode) = args.evolve {
+        evolution::report(&args.dir, mode, &flips).map_err(one)?;
+    }
     Ok(match run::exit_of(&ended, true) {
         Exit::Done => audited,
         other => other,
@@ -217,12 +230,21 @@ async fn register(url: &str) -> Result<Encoders, Fault> {
 }
 
 /// Fills the topics: version 1 first; from the middle on both versions interleave, as they do while
-/// producers are rolled out; version 2 alone at the end.
-fn produce(brokers: &str, encoders: &Encoders, records: u64) -> Result<(), Fault> {
+/// producers are rolled out; version 2 alone at the end. With `--evolve` they interleave all the time.
+fn produce(
+    brokers: &str,
+    encoders: &Encoders,
+    args: &Args,
+    partitions: i32,
+) -> Result<evolution::Flips, Fault> {
+    let records = args.records;
+    let mut last: BTreeMap<(usize, i32), u32> = BTreeMap::new();
+    let mut flips = evolution::Flips::new();
     let producer = Producer::new(brokers, &Default::default())?;
     let mut random = Seeded::new(SEED);
     for index in 0..records {
         let version = match index * 100 / records {
+            _ if args.evolve.is_some() => 1 + random.below(2) as u32,
             0..45 => 1,
             45..55 => 1 + random.below(2) as u32,
             _ => 2,
@@ -233,28 +255,36 @@ fn produce(brokers: &str, encoders: &Encoders, records: u64) -> Result<(), Fault
             0 => data::order(&mut random, index, time_ms, version),
             _ => data::payment(&mut random, time_ms, version),
         };
+        // Named here, so that the changes of version in each Kafka partition are known.
+        let partition = args.evolve.map(|_| random.below(partitions.max(1) as u64) as i32);
+        let before = last.insert((topic, partition.unwrap_or_default()), version);
+        *flips.entry(TOPICS[topic].name).or_default() += u64::from(before != Some(version));
         let (id, encoder) = &encoders[topic][version as usize - 1];
         let payload = encoder.framed(SchemaRef::Id(*id), &value)?;
         producer.send(Outgoing {
             topic: TOPICS[topic].name,
+            partition,
             key: Some(key.as_bytes()),
             value: Some(&payload),
             timestamp_ms: Some(time_ms),
             ..Outgoing::default()
         })?;
     }
-    producer.flush(FLUSH_MAX)
+    producer.flush(FLUSH_MAX)?;
+    Ok(flips)
 }
 
 /// The configuration of the demo, as a user would write it.
 fn config(brokers: &str, registry: &str, args: &Args) -> Result<Config, Vec<Fault>> {
     let dir = std::path::absolute(&args.dir).unwrap_or_else(|_| args.dir.clone());
+    let mode = evolution::name(args.evolve.unwrap_or(Mode::Rotate));
+    let pin = if mode == "fixed" { ", version: 1" } else { "" };
     let text = format!(
         "pipeline: demo\n\
          source:\n  brokers: {brokers}\n  topics: [orders, payments]\n\
          registry:\n  url: {registry}\n\
          partition_by:\n  - {{ name: market, expr: \"coalesce(country, currency)\" }}\n  - \"day(_timestamp)\"\n\
-         sink:\n  url: {}\n",
+         sink:\n  url: {}\nevolution: {{ mode: {mode}{pin} }}\n",
         serde_json::Value::String(dir.display().to_string())
     );
     let _ = Output::Text;

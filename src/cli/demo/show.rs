@@ -64,6 +64,14 @@ pub fn results(dir: &Path) -> Result<(), Fault> {
     Ok(())
 }
 
+/// Every Parquet file of the demo.
+pub fn files(dir: &Path) -> Result<Vec<PathBuf>, Fault> {
+    let mut files = Vec::new();
+    collect(dir, &mut files)?;
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(files.into_iter().map(|file| file.path).collect())
+}
+
 fn collect(dir: &Path, out: &mut Vec<Found>) -> Result<(), Fault> {
     let fault = |e: std::io::Error| {
         Fault::new(&LOCAL, format!("folder `{}`: {e}, a readable folder required", dir.display()))
@@ -84,7 +92,7 @@ fn collect(dir: &Path, out: &mut Vec<Found>) -> Result<(), Fault> {
     Ok(())
 }
 
-fn open(path: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>, Fault> {
+pub fn open(path: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>, Fault> {
     let fault = |e: &dyn std::fmt::Display| {
         Fault::new(&LOCAL, format!("file `{}`: {e}, a Parquet file required", path.display()))
     };

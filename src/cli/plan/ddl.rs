@@ -211,7 +211,7 @@ impl Made {
     }
 
     fn athena(&self, table: &str, partitions: &[Field], location: &str) -> String {
-        let name = self.dialect.name(table);
+        let name = self.dialect.table(table);
         let folders = self.folders(partitions);
         let (mut by, mut repair) = (String::new(), String::new());
         if !folders.is_empty() {
@@ -227,7 +227,7 @@ impl Made {
     }
 
     fn spark(&self, table: &str, partitions: &[Field], location: &str) -> String {
-        let name = self.dialect.name(table);
+        let name = self.dialect.table(table);
         let (list, by) = self.with_folders(partitions);
         let repair =
             if by.is_empty() { String::new() } else { format!("\nMSCK REPAIR TABLE {name};") };
@@ -241,12 +241,19 @@ impl Made {
     }
 
     fn iceberg(&self, table: &str, partitions: &[Field], location: &str) -> String {
-        let name = self.dialect.name(table);
+        let name = self.dialect.table(table);
         let (list, by) = self.with_folders(partitions);
-        let source = self.dialect.text(&format!("`parquet`.`{location}`"));
-        let table = self.dialect.text(table);
+        let source = self.dialect.text(&format!("`parquet`.{}", self.dialect.name(location)));
+        // Procedures stand in a catalog, and take the names of its tables.
+        let (catalog, table) = match table.splitn(3, '.').collect::<Vec<_>>().as_slice() {
+            [catalog, rest @ ..] if rest.len() == 2 => {
+                (format!("{}.", self.dialect.name(catalog)), rest.join("."))
+            }
+            _ => (String::new(), table.to_owned()),
+        };
+        let table = self.dialect.text(&table);
         format!(
-            "CREATE TABLE {name} (\n{list}\n)\nUSING iceberg\n{by};\nCALL system.add_files(table => {table}, source_table => {source});"
+            "CREATE TABLE {name} (\n{list}\n)\nUSING iceberg\n{by};\nCALL {catalog}system.add_files(table => {table}, source_table => {source});"
         )
         .replace("iceberg\n;", "iceberg;")
         .replace(")\n;", ");")
@@ -285,7 +292,7 @@ impl Made {
         };
         format!(
             "CREATE OR REPLACE VIEW {} AS\nSELECT\n{}\nFROM read_parquet({files}, union_by_name = true{hive});",
-            self.dialect.name(table),
+            self.dialect.table(table),
             selected.join(",\n")
         )
     }

@@ -73,7 +73,7 @@ pub struct Args {
     /// Prints a statement that makes a table of the newest columns, and nothing else
     #[arg(long, value_enum, value_name = "DIALECT")]
     ddl: Option<ddl::Ddl>,
-    /// Name of the table; default: the topic, else the subject
+    /// Name of the table (`lake.orders`); default: the topic, else the subject, `_` for what is no letter or digit
     #[arg(long, value_name = "NAME")]
     table: Option<String>,
     /// Where the files are; default: the topic's folder in the configuration's sink
@@ -275,9 +275,11 @@ fn pinned(pipeline: &Pipeline, asked: &source::Asked) -> Result<Option<modes::Pi
     })
 }
 
-/// What the table is called: the topic; else the subject without what the strategy added.
+/// What the table is called: the topic; else the subject without what the strategy added. Catalogs take letters,
+/// digits and `_`.
 fn table(topic: Option<&str>, subject: &str) -> String {
-    topic.unwrap_or_else(|| subject.strip_suffix("-value").unwrap_or(subject)).to_owned()
+    let name = topic.unwrap_or_else(|| subject.strip_suffix("-value").unwrap_or(subject));
+    name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
 }
 
 /// What gives rows their keys.

@@ -4,6 +4,7 @@ use super::report::{Effect, Mode, Report, Step, listed, on_incompatible};
 use super::source::Answer;
 use crate::config::{EvolutionMode, OnIncompatible};
 use crate::error::Fault;
+use crate::evolve::Changes;
 use crate::evolve::compare::{Difference, What, brief};
 use crate::evolve::verdict::{Level, Reader, Verdict};
 
@@ -200,7 +201,7 @@ fn modes(report: &Report, out: &mut Lines) {
     for effect in &report.modes {
         let star = if effect.mode.0 == report.selected { "*" } else { " " };
         out.more(format!("{star} {:<8} {}", effect.mode.name(), does(effect, &which)));
-        for (label, changes) in &effect.changes {
+        for (labels, changes) in runs(&effect.changes) {
             let list = |names: &[String], word: &str| match names {
                 [] => None,
                 names => Some(format!("{word} {}", names.join(", "))),
@@ -212,7 +213,7 @@ fn modes(report: &Report, out: &mut Lines) {
                 list(&changes.renamed, "renamed"),
             ];
             let parts: Vec<String> = parts.into_iter().flatten().collect();
-            out.more(format!("             rows of {}: {}", named(label), parts.join("; ")));
+            out.more(format!("             rows of {labels}: {}", parts.join("; ")));
         }
         for (label, _, fault) in &effect.misfits {
             out.more(format!("             {} does not fit: {}", named(label), why(fault)));
@@ -229,6 +230,22 @@ fn modes(report: &Report, out: &mut Lines) {
             }
         }
     }
+}
+
+/// Versions one after the other to whose columns the same happens.
+fn runs(changes: &[(String, Changes)]) -> Vec<(String, &Changes)> {
+    let mut runs: Vec<(&str, &str, &Changes)> = Vec::new();
+    for (label, changes) in changes {
+        match runs.last_mut() {
+            Some((_, last, same)) if *same == changes => *last = label,
+            _ => runs.push((label, label, changes)),
+        }
+    }
+    let words = |(first, last, changes): (&str, &str, _)| match first == last {
+        true => (named(first), changes),
+        false => (format!("{} to {last}", named(first)), changes),
+    };
+    runs.into_iter().map(words).collect()
 }
 
 /// What a mode does, in a sentence.
@@ -269,8 +286,11 @@ fn does(effect: &Effect, which: &str) -> String {
     }
 }
 
-/// A fault without what stands around it here: `schema id 0 read as …`.
+/// A fault without what stands around it here: `schema id 0 read as …`, `columns of … in those of all versions`.
 fn why(fault: &Fault) -> String {
+    if let Some((_, rest)) = fault.message.split_once("` in those of all versions: ") {
+        return rest.to_owned();
+    }
     match fault.message.split_once("`: ") {
         Some((before, rest))
             if before.starts_with("schema id `") && before.contains(" read as ") =>
@@ -286,6 +306,12 @@ fn readers(report: &Report, out: &mut Lines) {
         report.modes.iter().filter(|effect| !effect.readers.is_empty()).collect();
     if with.is_empty() {
         return;
+    }
+    let is_fine = |effect: &&Effect| effect.readers.iter().all(|v| v.level == Level::AsIs);
+    if with.iter().all(is_fine) {
+        let names: Vec<&str> = Reader::ALL.iter().map(|reader| reader.name()).collect();
+        let text = "read files from before and after together as they are, in every mode";
+        return out.line("readers", format!("{} {text}", names.join(", ")));
     }
     out.line("readers", "files from before and after together, by a table (or first file) with the columns from before");
     let names: Vec<String> = Reader::ALL.iter().map(|r| format!("{:<12}", r.name())).collect();

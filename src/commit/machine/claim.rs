@@ -4,10 +4,10 @@
 
 use std::sync::Arc;
 
-use super::{Action, Assigned, Chains, Machine, Phase, Place, Ticket};
+use super::{Action, Assigned, Authority, Chains, Machine, Phase, Place, Ticket};
 use crate::commit::codes::{AHEAD, LINK, RETENTION, START, STATE_LOST, TOPIC_IDENTITY, TRUNCATED};
 use crate::commit::head::{Next, Search};
-use crate::commit::record::{self, File, Hint, Identity, Kind, Record, Skipped};
+use crate::commit::record::{self, File, Hint, Identity, Kind, Point, Record, Skipped};
 use crate::error::{Code, Fault};
 use crate::flaw::{Flaw, planted};
 use crate::position::{Offset, OffsetRange};
@@ -23,6 +23,9 @@ struct Start {
 impl Machine {
     /// Starts with finding the end of the chain.
     pub fn begin(&mut self, out: &mut Vec<Action>) {
+        if self.authority == Authority::Kafka {
+            return self.begin_named(out);
+        }
         let text = self.assigned.committed.as_ref().map(|(_, text)| text.as_str());
         let (search, seq) = Search::new(text.and_then(Hint::parse));
         self.find(search, seq, out);
@@ -31,7 +34,7 @@ impl Machine {
     pub(super) fn find(&mut self, search: Search, seq: u64, out: &mut Vec<Action>) {
         let ticket = self.ticket();
         self.phase = Phase::Finding { search, ticket };
-        out.push(Action::Get { ticket, seq });
+        out.push(Action::Get { ticket, seq, id: None });
     }
 
     /// Looks again from the last record known on.
@@ -62,6 +65,7 @@ impl Machine {
                 let next = search.got(found)?;
                 self.found(next, out)
             }
+            Phase::Named { .. } => self.named(found, out),
             Phase::Claiming(_) => self.claim_read(found, out),
             _ => self.commit_read(found, out),
         }
@@ -74,17 +78,22 @@ impl Machine {
                 if let Phase::Finding { ticket: own, .. } = &mut self.phase {
                     *own = ticket;
                 }
-                out.push(Action::Get { ticket, seq });
+                out.push(Action::Get { ticket, seq, id: None });
                 Ok(())
             }
             Next::Nothing | Next::HintGone => {
-                let ticket = self.ticket();
-                self.phase = Phase::Listing { ticket, hint_gone: next == Next::HintGone };
-                out.push(Action::List { ticket });
+                self.look_around(next == Next::HintGone, out);
                 Ok(())
             }
             Next::Head(record) => self.recover(record, out),
         }
+    }
+
+    /// No chain where one is looked for: what else is there?
+    pub(super) fn look_around(&mut self, hint_gone: bool, out: &mut Vec<Action>) {
+        let ticket = self.ticket();
+        self.phase = Phase::Listing { ticket, hint_gone };
+        out.push(Action::List { ticket });
     }
 
     /// The answer to [`Action::List`].
@@ -112,6 +121,8 @@ impl Machine {
             // What the group has committed belongs to the topic that is no more.
             Some(_) => self.claim(Some(self.assigned.low), out),
             None if hint_gone => Err(self.state_lost()),
+            // Who wrote a second record had seen that Kafka took the first one.
+            None if found.seq_max > 1 => self.adopt(found, out),
             // It came after the others: nothing of it was there when `source.start` was decided on.
             None if self.is_new(found, &mine) => self.claim(Some(self.assigned.low), out),
             None => self.claim(None, out),
@@ -161,8 +172,13 @@ impl Machine {
 
     /// Kafka is told of a record only once it is published.
     pub(super) fn known_published(&self, record: &Record) -> bool {
-        let text = self.assigned.committed.as_ref().map(|(_, text)| text.as_str());
-        text.and_then(Hint::parse).is_some_and(|hint| hint.seq >= record.seq)
+        let Some((_, text)) = self.assigned.committed.as_ref() else { return false };
+        match self.authority {
+            Authority::Store => Hint::parse(text).is_some_and(|hint| hint.seq >= record.seq),
+            Authority::Kafka => {
+                Point::parse(text).is_some_and(|point| point.seq == record.seq && point.published)
+            }
+        }
     }
 
     /// A3, or the end of it: who has a claim needs no other one.

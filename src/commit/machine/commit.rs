@@ -5,9 +5,9 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::{Action, FileId, Machine, Pending, Phase, Place, Sealed, State, Ticket};
+use super::{Action, Authority, FileId, Machine, Pending, Phase, Place, Sealed, State, Ticket};
 use crate::commit::codes::UPLOAD_LOST;
-use crate::commit::record::{File, Hint, Kind, Record, Role};
+use crate::commit::record::{File, Hint, Kind, Point, Record, Role};
 use crate::error::Fault;
 use crate::flaw::{Flaw, planted};
 use crate::store::Staged;
@@ -171,7 +171,14 @@ impl Machine {
 
     /// C5: one commit to Kafka at a time, the latest wanted last, so that the offset never goes back.
     pub(super) fn want_offset(&mut self, record: &Record, out: &mut Vec<Action>) {
-        self.offset_wanted = Some((record.to, Hint::text(record.seq, &record.id)));
+        let Record { seq, id, .. } = record;
+        let text = match self.authority {
+            Authority::Store => Hint::text(*seq, id),
+            // Kafka has named it already, and nothing of it is to be seen.
+            Authority::Kafka if record.files.is_empty() => return,
+            Authority::Kafka => Point { seq: *seq, id: id.clone(), published: true }.text(),
+        };
+        self.offset_wanted = Some((record.to, text));
         self.send_offset(out);
     }
 
@@ -186,10 +193,15 @@ impl Machine {
     }
 
     /// Kafka has the offset.
-    pub fn offset_committed(&mut self, ticket: Ticket, out: &mut Vec<Action>) {
-        if self.offset_sent == Some(ticket) {
-            self.offset_sent = None;
-            self.send_offset(out);
+    pub fn offset_committed(&mut self, ticket: Ticket, out: &mut Vec<Action>) -> Result<(), Fault> {
+        if self.offset_sent != Some(ticket) {
+            return Ok(());
         }
+        self.offset_sent = None;
+        match self.authority {
+            Authority::Store => self.send_offset(out),
+            Authority::Kafka => return self.decided(ticket, out),
+        }
+        Ok(())
     }
 }

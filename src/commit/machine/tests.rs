@@ -28,7 +28,7 @@ fn assign_of(
     while let Some(action) = todo.pop() {
         let mut out = Vec::new();
         let result = match action {
-            Action::Get { ticket, seq } => {
+            Action::Get { ticket, seq, .. } => {
                 let found = chain.get(seq as usize - 1).cloned().map(Arc::new);
                 machine.record(ticket, seq, found, &mut out)
             }
@@ -38,7 +38,11 @@ fn assign_of(
             }
             Action::List { ticket } => {
                 let folders = folders.iter().map(|f| (*f).to_owned()).collect();
-                machine.chains(ticket, &Chains { folders, partitions }, &mut out)
+                machine.chains(
+                    ticket,
+                    &Chains { folders, partitions, ..Chains::default() },
+                    &mut out,
+                )
             }
             Action::Publish { ticket, .. } => machine.published(ticket, &mut out),
             Action::Flow { offset, epoch } => return Ok((offset, epoch)),
@@ -64,6 +68,7 @@ const STOP: Policy = Policy {
     restart_recreated: false,
     reset_truncated: false,
     ignore_ahead: false,
+    adopt_lost: false,
 };
 const GO_ON: Policy = Policy { skip_lost: true, restart_recreated: true, ..STOP };
 
@@ -164,7 +169,7 @@ fn record_refused_for_good_stops_and_abandons_nothing() {
     let ticket = *ticket;
     let refused = Fault::new(&crate::store::DENIED, "no");
     machine.wrote(ticket, Wrote::Refused(refused), &mut out).unwrap();
-    let Some(Action::Get { ticket, seq: 2 }) = out.last() else { panic!("{out:?}") };
+    let Some(Action::Get { ticket, seq: 2, .. }) = out.last() else { panic!("{out:?}") };
     let ticket = *ticket;
     let fault = machine.record(ticket, 2, None, &mut out).unwrap_err();
     assert_eq!(fault.code.id, "FB0933");
@@ -276,7 +281,7 @@ fn operate(
     while let Some(action) = todo.pop_front() {
         let mut out = Vec::new();
         let result = match action {
-            Action::Get { ticket, seq } => {
+            Action::Get { ticket, seq, .. } => {
                 let found = chain.get(seq as usize - 1).cloned().map(Arc::new);
                 machine.record(ticket, seq, found, &mut out)
             }
@@ -396,7 +401,7 @@ fn in_doubt() -> (Machine, Arc<Record>, Ticket) {
     machine.seal(sealed, &mut out);
     let Some(Action::Put { ticket, record, .. }) = out.pop() else { panic!("{out:?}") };
     machine.wrote(ticket, Wrote::Doubt, &mut out).unwrap();
-    let Some(Action::Get { ticket, seq: 2 }) = out.pop() else { panic!("{out:?}") };
+    let Some(Action::Get { ticket, seq: 2, .. }) = out.pop() else { panic!("{out:?}") };
     machine.record(ticket, 2, None, &mut out).unwrap();
     let Some(Action::Put { ticket, record: again, .. }) = out.pop() else { panic!("{out:?}") };
     assert_eq!(again, record, "other bytes for the same place");
@@ -435,7 +440,7 @@ fn commit_in_doubt_at_shutdown_is_settled_by_the_next_claim_whichever_comes_firs
     assert_eq!(assign(&mut chain, &[], STOP, log(0, 100)), Ok((0, 2)));
     let mut out = Vec::new();
     machine.wrote(ticket, Wrote::Doubt, &mut out).unwrap();
-    let Some(Action::Get { ticket, seq: 2 }) = out.pop() else { panic!("{out:?}") };
+    let Some(Action::Get { ticket, seq: 2, .. }) = out.pop() else { panic!("{out:?}") };
     let found = Some(Arc::new(chain[1].clone()));
     let fault = machine.record(ticket, 2, found, &mut out).unwrap_err();
     assert_eq!(fault.code.id, "FB0929");

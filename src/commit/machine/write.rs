@@ -5,7 +5,8 @@
 use std::sync::Arc;
 
 use super::{
-    AGAIN_MS, Action, FileId, Machine, Pending, Phase, Slot, State, TakenBack, Ticket, Wrote,
+    AGAIN_MS, Action, Authority, FileId, Machine, Pending, Phase, Slot, State, TakenBack, Ticket,
+    Wrote,
 };
 use crate::commit::codes::{FENCED, RECORD_REFUSED};
 use crate::commit::record::{Identity, Kind, Record};
@@ -42,7 +43,7 @@ impl Machine {
     pub(super) fn send(&mut self, record: Arc<Record>, out: &mut Vec<Action>) -> Slot {
         let ticket = self.ticket();
         out.push(Action::Put { ticket, record: record.clone(), after_ms: 0 });
-        Slot { record, void: None, ticket, tries: 0, refused: None }
+        Slot { record, void: None, ticket, tries: 0, refused: None, stored: false }
     }
 
     /// Nothing is at the place: the same bytes go again, as often as it takes.
@@ -76,6 +77,9 @@ impl Machine {
         if !self.expects(ticket) {
             return Ok(());
         }
+        if self.authority == Authority::Kafka {
+            return self.stored(how, out);
+        }
         let read = Ticket(self.next_ticket.0 + 1);
         let slot = match &mut self.phase {
             Phase::Claiming(slot) => slot,
@@ -92,7 +96,7 @@ impl Machine {
                 _ => None,
             };
             self.next_ticket = read;
-            out.push(Action::Get { ticket: read, seq: sent.seq });
+            out.push(Action::Get { ticket: read, seq: sent.seq, id: None });
             return Ok(());
         }
         let created = (how == Wrote::Created).then_some(sent);
@@ -156,7 +160,7 @@ impl Machine {
             return;
         };
         let mut slot = slot.clone();
-        if slot.void.is_some() {
+        if slot.void.is_some() || self.authority == Authority::Kafka {
             return;
         }
         let at = slot.record.from;

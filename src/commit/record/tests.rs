@@ -120,11 +120,26 @@ fn every_form_is_written_as_the_golden_files_say_and_read_back() {
         cluster: Some("lkc-1".into()),
         root: "s3://lake/raw".into(),
         naming: Naming::Native,
+        authority: Authority::Store,
+        group: None,
         create_only: true,
         revives: Some(false),
     };
+    let kafka = Format {
+        authority: Authority::Kafka,
+        group: Some("forebay-orders".into()),
+        create_only: false,
+        ..format.clone()
+    };
     assert_eq!(String::from_utf8_lossy(&format.to_bytes()), golden!("format.json").1);
     assert_eq!(Format::parse(&format.to_bytes()), Ok(format));
+    assert_eq!(String::from_utf8_lossy(&kafka.to_bytes()), golden!("format_kafka.json").1);
+    assert_eq!(Format::parse(&kafka.to_bytes()), Ok(kafka));
+    let point = |published| Point { seq: 17, id: "0190aa-4".into(), published };
+    let points = [point(false).text(), point(true).text()];
+    assert_eq!(points.join("\n") + "\n", golden!("points.txt").1);
+    assert_eq!(points.map(|text| Point::parse(&text)), [Some(point(false)), Some(point(true))]);
+    assert_eq!(named_key(&identity(), 17, "0190aa-4"), golden!("named_key.txt").1);
     let topic = Topic { version: 1, topic: "shop.orders".into(), partitions: 12 };
     assert_eq!(String::from_utf8_lossy(&topic.to_bytes()), golden!("topic.json").1);
     assert_eq!(Topic::parse(&topic.to_bytes()), Ok(topic));
@@ -288,6 +303,44 @@ fn key_taken_apart_gives_folder_and_seq() {
 }
 
 #[test]
+fn key_of_a_record_that_kafka_names_taken_apart_gives_folder_seq_and_id() {
+    let key = named_key(&identity(), 17, "0190aa-4");
+    let folder = chain_folder(&identity());
+    assert_eq!(parse_named_key(&key), Some((folder.as_str(), 17, "0190aa-4")));
+    assert_eq!(parse_key(&key), None);
+    let digits = "00000000000000000001";
+    for key in [
+        digits.to_owned(),
+        format!("a/{digits}.json"),
+        format!("a/{digits}-.json"),
+        "a/1-x.json".to_owned(),
+    ] {
+        assert_eq!(parse_named_key(&key), None, "{key}");
+    }
+}
+
+#[test]
+fn text_that_names_no_record_or_a_place_of_its_own_is_none_of_ours() {
+    for text in [
+        "",
+        "fb2:",
+        "fb2:1:c:",
+        "fb2:0:c:x",
+        "fb2:-1:c:x",
+        "fb2:1:d:x",
+        "fb2:1:x",
+        "fb1:1:x",
+        "fb2:1:c:../x",
+        "fb2:1:c:a/b",
+        "fb2:1:c:a.json",
+        "fb2:99999999999999999999:c:x",
+    ] {
+        assert_eq!(Point::parse(text), None, "{text}");
+    }
+    assert_eq!(Point::parse(&format!("fb2:1:c:{}", "x".repeat(201))), None);
+}
+
+#[test]
 fn format_of_another_place_is_refused() {
     let own = Format {
         version: 1,
@@ -295,6 +348,8 @@ fn format_of_another_place_is_refused() {
         cluster: Some("c".into()),
         root: "s3://b/r".into(),
         naming: Naming::Native,
+        authority: Authority::Store,
+        group: None,
         create_only: true,
         revives: None,
     };
@@ -308,4 +363,6 @@ fn format_of_another_place_is_refused() {
     assert_eq!(with(&|f| f.cluster = Some("d".into())), Err("FB0931"));
     assert_eq!(with(&|f| f.root.push('x')), Err("FB0931"));
     assert_eq!(with(&|f| f.pipeline.push('x')), Err("FB0931"));
+    assert_eq!(with(&|f| f.authority = Authority::Kafka), Err("FB0931"));
+    assert_eq!(with(&|f| f.group = Some("g".into())), Err("FB0931"));
 }

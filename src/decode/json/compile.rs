@@ -391,6 +391,12 @@ impl<'a> Compiler<'a> {
         if columns.is_empty() {
             return Ok(self.skip());
         }
+        if branches.iter().any(|shape| matches!(shape.kind, Kind::Text(Symbols(None)))) {
+            // `"NaN"` is a number only where no text may be meant.
+            let numbers =
+                steps.iter_mut().filter(|branch| branch.takes == TAKES_NUMBER | TAKES_TEXT);
+            numbers.for_each(|branch| branch.takes = TAKES_NUMBER);
+        }
         // What may be anything comes last, so that what is something has its turn.
         steps.sort_by_key(|branch| branch.takes == u8::MAX);
         let column = self.layout.group(name, nullable, columns).with(UNION, "");

@@ -8,6 +8,9 @@ use super::tree::{Object, Tree, line_and_column, too_wide_or};
 use crate::error::Fault;
 use crate::registry::JsonSchema;
 
+/// Bytes of all names that `$id`s give to schemas inside; those beyond cannot be referred to.
+const NAMED_BYTES_MAX: usize = 16 << 20;
+
 /// A text with its tree.
 #[derive(Debug)]
 pub(super) struct Document<'t> {
@@ -76,13 +79,15 @@ pub(super) struct References<'d> {
     named: HashMap<String, (usize, &'d Tree)>,
     /// By document and anchor.
     anchors: HashMap<(usize, &'d str), &'d Tree>,
+    /// Bytes of names that were made for this.
+    named_bytes: usize,
 }
 
 impl<'d> References<'d> {
     /// `names`: those the references are registered under, in the order of `documents` after the first.
     pub(super) fn new(documents: &'d [Document<'d>], schema: &JsonSchema) -> Self {
         let (named, anchors) = (HashMap::new(), HashMap::new());
-        let mut references = Self { documents, named, anchors };
+        let mut references = Self { documents, named, anchors, named_bytes: 0 };
         for (at, document) in documents.iter().enumerate() {
             references.collect(at, &document.tree);
             if !document.id.is_empty() {
@@ -125,6 +130,11 @@ impl<'d> References<'d> {
                         }
                         _ => {
                             let id = id.trim_end_matches('#');
+                            // Each may be as long as the document's own, which many share.
+                            self.named_bytes += self.documents[at].id.len() + 2 * id.len();
+                            if self.named_bytes > NAMED_BYTES_MAX {
+                                continue;
+                            }
                             let full = join(&self.documents[at].id, id);
                             for id in [id.to_owned(), full] {
                                 self.named.entry(id).or_insert((at, tree));

@@ -10,6 +10,8 @@
 mod combine;
 mod connect;
 
+use std::collections::HashSet;
+
 use arrow::datatypes::TimeUnit;
 
 use super::codes;
@@ -28,6 +30,8 @@ use combine::union;
 const OPEN_MAX: usize = 128;
 /// Schemas of one text that are read, those read again through references counted again.
 pub(super) const READ_MAX: usize = 4 * COLUMNS_MAX;
+/// Bytes of one text that are copied: a reference may read a long default again and again.
+const COPIED_MAX: usize = 64 << 20;
 /// Connect's names of logical types start so.
 pub(super) const CONNECT_DATA: &str = "org.apache.kafka.connect.data.";
 
@@ -38,6 +42,8 @@ pub(super) struct Reader<'d> {
     /// Schemas that enclose the one at hand.
     open: Vec<*const Tree>,
     read: usize,
+    /// Bytes of names, defaults and symbols that were copied, those that are read again counted again.
+    copied: usize,
     /// What is read otherwise than the schema might mean it, one line each.
     pub(super) notes: Vec<String>,
 }
@@ -46,7 +52,7 @@ type Read<T> = Result<T, Fault>;
 
 impl<'d> Reader<'d> {
     pub(super) fn new(references: References<'d>, connect: Option<Connect>) -> Self {
-        Self { references, connect, open: Vec::new(), read: 0, notes: Vec::new() }
+        Self { references, connect, open: Vec::new(), read: 0, copied: 0, notes: Vec::new() }
     }
 
     pub(super) fn root(&mut self) -> Read<Shape> {
@@ -92,6 +98,24 @@ impl<'d> Reader<'d> {
         let shape = self.object(place, object, path);
         self.open.pop();
         shape
+    }
+
+    /// Pays for copies of these.
+    fn copy<'t>(
+        &mut self,
+        trees: impl Iterator<Item = &'t Tree>,
+        name: &str,
+        place: Place<'d>,
+        path: &str,
+    ) -> Read<()> {
+        self.copied += name.len() + trees.map(Tree::text_bytes).sum::<usize>();
+        if self.copied <= COPIED_MAX {
+            return Ok(());
+        }
+        let found = format!(
+            "more than {COPIED_MAX} bytes of names, defaults and symbols to read, at most that allowed; split the topic"
+        );
+        Err(self.refuse(&shared::TOO_WIDE, place, path, place.tree, &found))
     }
 
     /// A schema with its `$ref`.
@@ -153,6 +177,7 @@ impl<'d> Reader<'d> {
             (None, Some(value)) => Some(vec![value]),
             (None, None) => None,
         };
+        self.copy(values.iter().flatten().copied(), "", place, path)?;
         if types.is_empty() {
             let of_values = match self.connect {
                 None => of_values,
@@ -267,6 +292,7 @@ impl<'d> Reader<'d> {
         };
         let mut required = Vec::new();
         if let Some(Tree::List(names)) = object.get("required") {
+            self.copy(names.iter(), "", place, path)?;
             required.extend(names.iter().filter_map(|name| match name {
                 Tree::Text(name) => Some(name.clone()),
                 _ => None,
@@ -292,6 +318,7 @@ impl<'d> Reader<'d> {
             return Ok(Kind::Map(Box::new(values)));
         }
         open |= patterns.is_some();
+        let is_required: HashSet<&str> = required.iter().map(String::as_str).collect();
         let mut fields = Vec::new();
         for (name, tree) in properties.iter().flat_map(|p| p.iter()) {
             // A property that may not be there has no column.
@@ -302,9 +329,10 @@ impl<'d> Reader<'d> {
             let own = tree.object();
             let index = own.and_then(|o| o.get("connect.index")).and_then(whole);
             let said = own.and_then(|o| o.get("default"));
+            self.copy(said.into_iter(), name, place, path)?;
             let filled = said.filter(|d| self.connect.is_some() && **d != Tree::Null).map(written);
             let said = said.map(written);
-            let required = required.iter().any(|r| r == name);
+            let required = is_required.contains(name);
             let name = name.to_owned();
             fields.push(Field { name, shape, required, filled, said, index });
         }

@@ -70,6 +70,16 @@ pub(super) enum Kind {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Symbols(pub(super) Option<Vec<String>>);
 
+impl Symbols {
+    /// The texts of both, any text if either takes any.
+    pub(super) fn join(&mut self, theirs: Symbols) {
+        match (&mut self.0, theirs.0) {
+            (Some(mine), Some(theirs)) => mine.extend(theirs),
+            (mine, _) => *mine = None,
+        }
+    }
+}
+
 impl PartialEq for Symbols {
     fn eq(&self, _: &Self) -> bool {
         true

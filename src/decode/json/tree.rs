@@ -119,6 +119,18 @@ impl Tree {
         }
     }
 
+    /// Bytes of all texts in it, and one for each value.
+    pub(super) fn text_bytes(&self) -> usize {
+        1 + match self {
+            Tree::Null | Tree::Bool(_) => 0,
+            Tree::Number(text) | Tree::Text(text) => text.len(),
+            Tree::List(items) => items.iter().map(Tree::text_bytes).sum(),
+            Tree::Object(object) => {
+                object.members.iter().map(|(key, value)| key.len() + value.text_bytes()).sum()
+            }
+        }
+    }
+
     /// What kind of value it is, for messages.
     pub(super) fn kind(&self) -> &'static str {
         match self {

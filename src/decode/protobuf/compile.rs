@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 use parquet::arrow::PARQUET_FIELD_ID_META_KEY;
 use prost_reflect::{EnumDescriptor, Kind as Type, MessageDescriptor};
 
-pub use known::is_wrapper;
+pub use known::{is_field_mask, is_wrapper};
 
 use super::json;
 use super::plan::{DecimalType, EnumNames, Kept, Kind, NONE, Op, Program, Table};
@@ -282,6 +282,12 @@ impl Compiler<'_> {
         let Type::Message(entry) = &source.kind else { return Ok(None) };
         let (key, value) = (entry.map_entry_key_field(), entry.map_entry_value_field());
         let (key, value) = (Source::field(&key, self.facts), Source::field(&value, self.facts));
+        let key_path = join(path, "key");
+        if self.binary.remove(&key_path) {
+            self.notes
+                .push(format!("{key_path}: keys of maps stay text, whatever `value.binary` says"));
+            self.met.insert(key_path);
+        }
         let Some((key, key_op)) = self.value(&key, "key", false, &join(path, "key"))? else {
             return Ok(None);
         };

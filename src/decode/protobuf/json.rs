@@ -180,10 +180,10 @@ impl Types {
         let form = match message.full_name() {
             "google.protobuf.Timestamp" => Form::Timestamp,
             "google.protobuf.Duration" => Form::Duration,
-            "google.protobuf.FieldMask" => Form::FieldMask,
+            _ if super::compile::is_field_mask(message) => Form::FieldMask,
             "google.protobuf.Struct" | "google.protobuf.ListValue" => Form::Struct,
             "google.protobuf.Value" => Form::Value,
-            name if super::compile::is_wrapper(name) => Form::Wrapper,
+            _ if super::compile::is_wrapper(message) => Form::Wrapper,
             _ => Form::Object,
         };
         self.messages.push(Message { form, fields: Vec::new() });

@@ -14,6 +14,7 @@ use super::plan::{DecimalType, EnumNames, Kind, NONE, Narrow, Op, Program, Table
 use crate::decode::Compiled;
 use crate::decode::columns::Slot;
 use crate::decode::readers::join;
+use crate::flaw::{Flaw, planted};
 
 /// The target's columns, filled by the writer's ops.
 ///
@@ -126,8 +127,11 @@ impl Join<'_> {
                 {
                     use Slot::{F32, F64, I64, I128, U64};
                     let takes = matches!(place, I64(_) | U64(_) | F32(_) | F64(_) | I128(_));
-                    let narrow =
-                        Narrow::of(kind).filter(|_| takes).ok_or_else(|| path.to_owned())?;
+                    let narrow = match planted(Flaw::PromotedAsTarget) {
+                        true => Narrow::of(into.kind).or(Narrow::of(kind)),
+                        false => Narrow::of(kind),
+                    };
+                    let narrow = narrow.filter(|_| takes).ok_or_else(|| path.to_owned())?;
                     made.kind = Kind::Promoted(narrow, place);
                 }
             }

@@ -1,11 +1,12 @@
 //! What goes wrong in a simulated run, and how often.
 
 use crate::commit::record::STATE;
+use crate::config::Authority;
 use crate::pipeline::task::Event;
 use crate::position::TopicPartition;
 use crate::store::Chance;
 
-use super::{OWNERS_MAX, Simulation};
+use super::{Due, OWNERS_MAX, Simulation};
 
 /// How often what goes wrong: once in so many chances, 0 for never.
 #[derive(Debug, Clone, Copy, Default)]
@@ -120,6 +121,9 @@ impl Simulation {
         self.report.crashes += 1;
         let others_live = self.random.one_in(2);
         let current: Vec<u64> = self.current.values().copied().collect();
+        if self.settings.commit.authority == Authority::Kafka {
+            self.last_words();
+        }
         self.owners.retain(|number, _| others_live && !current.contains(number));
         let mut all: Vec<u64> = self.due.keys().copied().collect();
         all.sort_unstable();
@@ -134,6 +138,22 @@ impl Simulation {
         self.settings = (self.settings_of)(self.report.crashes);
         let all: Vec<TopicPartition> = self.world.log.keys().cloned().collect();
         all.iter().for_each(|tp| self.assign(tp));
+    }
+
+    /// Offset commits on their way that Kafka takes before anybody else is assigned.
+    fn last_words(&mut self) {
+        let is_commit = |due: &Due| matches!(due, Due::Commit(..));
+        let mut sent: Vec<u64> =
+            self.due.iter().filter(|(_, due)| is_commit(due)).map(|(seq, _)| *seq).collect();
+        sent.sort_unstable();
+        for seq in sent {
+            if self.random.one_in(2)
+                && let Some(Due::Commit(number, _, offset, text)) = self.due.remove(&seq)
+                && self.is_current(number)
+            {
+                self.name_end(number, offset, text);
+            }
+        }
     }
 
     fn group_trouble(&mut self) {

@@ -2,12 +2,33 @@
 
 use std::sync::Arc;
 
-use super::{Action, Assignment, Interval, Phase, Task, TopicAt};
+use super::{Action, Assignment, Interval, Phase, Task};
+use crate::commit::TOO_OLD;
 use crate::commit::machine::{self, Chains, FileId, Machine, Sealed, Ticket};
 use crate::commit::record::{self, Identity, Record};
+use crate::config::Authority;
 use crate::error::Fault;
 use crate::flaw::{Flaw, planted};
 use crate::position::OffsetRange;
+
+/// Where it stands what a topic was when its first chain began, and what it is now, where that is known.
+#[derive(Debug, Clone)]
+pub struct TopicAt {
+    pub key: String,
+    pub now: Option<record::Topic>,
+}
+
+/// Where chains of a topic may stand.
+#[derive(Debug, Clone)]
+pub struct Look {
+    /// What all folders of the topic's chains start with.
+    pub prefix: String,
+    /// Of these, that of the topic as it is now.
+    pub folder: String,
+    pub topic: TopicAt,
+    /// Where Kafka is the authority: the folder of this chain's records, whose last ones are wanted.
+    pub records: Option<String>,
+}
 
 impl Task {
     pub(super) fn assigned(
@@ -18,6 +39,11 @@ impl Task {
         let Assignment { owner, topic_id, partitions, kafka, stop_at } = assignment;
         if self.machine.is_some() {
             return Ok(());
+        }
+        if topic_id.is_none() && self.settings.commit.authority == Authority::Kafka {
+            let tp = &self.topic_partition;
+            let message = format!("kafka partition `{tp}`: its topic has no id, one required");
+            return Err(Fault::new(&TOO_OLD, message));
         }
         let identity = Identity {
             pipeline: self.settings.files.pipeline.clone(),
@@ -32,7 +58,8 @@ impl Task {
         let identity = Arc::new(identity);
         self.topic_partitions = partitions;
         let machine = Machine::new(identity, owner.into(), kafka, policy, self.first_ticket);
-        self.machine = Some(machine.writing(self.settings.commit.record_version));
+        let commit = &self.settings.commit;
+        self.machine = Some(machine.writing(commit.record_version).under(commit.authority));
         self.on_machine(out, |machine, to| {
             machine.begin(to);
             Ok(())
@@ -111,12 +138,20 @@ impl Task {
 
     fn chain_wants(&mut self, identity: &Identity, action: machine::Action, out: &mut Vec<Action>) {
         let action = match action {
-            machine::Action::Get { ticket, seq } => {
-                Action::GetRecord { ticket, seq, key: record::key(identity, seq) }
+            machine::Action::Get { ticket, seq, id } => {
+                let key = match id {
+                    Some(id) => record::named_key(identity, seq, &id),
+                    None => record::key(identity, seq),
+                };
+                Action::GetRecord { ticket, seq, key }
             }
             machine::Action::Put { ticket, record, after_ms } => {
-                let key = record::key(identity, record.seq);
-                Action::PutRecord { ticket, key, record, after_ms }
+                let authority = self.settings.commit.authority;
+                let key = match authority {
+                    Authority::Store => record::key(identity, record.seq),
+                    Authority::Kafka => record::named_key(identity, record.seq, &record.id),
+                };
+                Action::PutRecord { ticket, key, record, after_ms, authority }
             }
             machine::Action::List { ticket } => {
                 let prefix = record::topic_prefix(&identity.pipeline, &identity.topic);
@@ -127,7 +162,14 @@ impl Task {
                     partitions,
                 });
                 let topic = TopicAt { key: record::Topic::key(identity), now };
-                Action::ListChains { ticket, prefix, folder, topic }
+                let records = match self.settings.commit.authority {
+                    Authority::Store => None,
+                    Authority::Kafka => Some(record::chain_folder(identity)),
+                };
+                Action::ListChains {
+                    ticket,
+                    look: Box::new(Look { prefix, folder, topic, records }),
+                }
             }
             machine::Action::Publish { ticket, files, .. } => {
                 let recovery = !self.machine.as_ref().is_some_and(Machine::is_flowing);

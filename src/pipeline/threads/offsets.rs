@@ -6,6 +6,7 @@
 
 use super::{AGAIN_MS, Partition, Poller, State};
 use crate::commit::machine;
+use crate::config::Authority;
 use crate::crash::{self, Point};
 use crate::error::Fault;
 use crate::pipeline::task::Event;
@@ -59,6 +60,13 @@ impl<S: Source> Poller<S> {
     }
 
     fn commit_again(&mut self, due: Vec<Commit>, fault: &Fault) {
+        if self.authority == Authority::Kafka {
+            // What was sent may be there, or come to be there: who sent it is done for.
+            for Commit { partition, ticket, .. } in due {
+                self.to_task(&partition, Event::OffsetRefused(ticket, fault.clone()));
+            }
+            return;
+        }
         let at_ms = self.clock.now().mono_ms + AGAIN_MS;
         let again = due.into_iter().map(|c| Commit { at_ms, failed: c.failed + 1, ..c });
         // Who is to give a Kafka partition back may be no member any more: then none of these comes through, and

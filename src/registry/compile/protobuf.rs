@@ -37,7 +37,10 @@ pub(super) fn compile(text: &str, references: &[Reference]) -> Result<ProtobufFi
     }
     let mut facts = translate(&mut files)?;
     let strict = match pool(&main, Files { files: files.clone(), forgiven: None }) {
-        Ok(file) => return Ok(ProtobufFile { file, facts, forgiven: Vec::new() }),
+        Ok(file) => {
+            check_entries(&file)?;
+            return Ok(ProtobufFile { file, facts, forgiven: Vec::new() });
+        }
         Err(error) => error,
     };
     if strict.is_parse() {
@@ -57,6 +60,7 @@ pub(super) fn compile(text: &str, references: &[Reference]) -> Result<ProtobufFi
     // Where leniency does not help, the strict reading has the better explanation.
     let file = pool(&main, Files { files, forgiven: Some(missing.clone()) })
         .map_err(|_| fault(&strict))?;
+    check_entries(&file)?;
     if let Ok(missing) = missing.lock() {
         forgiven.extend(missing.iter().map(|import| format!("import `{import}` not found")));
     }
@@ -244,6 +248,33 @@ fn fault(error: &protox::Error) -> Fault {
             Some(file) => Fault::new(code, format!("protobuf schema: `{file}`: {plain}")),
             None => Fault::new(code, format!("protobuf schema: {plain}")),
         },
+    }
+}
+
+/// Refuses map entries that no parser writes: a descriptor says of any message that it is one.
+fn check_entries(file: &FileDescriptor) -> Result<(), Fault> {
+    use prost_reflect::Kind;
+    let mut messages = file.parent_pool().all_messages().filter(|message| message.is_map_entry());
+    let is_entry = |message: &prost_reflect::MessageDescriptor| {
+        let (key, value) = (message.get_field(1), message.get_field(2));
+        let fits = |kind| {
+            !matches!(
+                kind,
+                Kind::Double | Kind::Float | Kind::Bytes | Kind::Message(_) | Kind::Enum(_)
+            )
+        };
+        key.is_some_and(|key| !key.is_list() && fits(key.kind()))
+            && value.is_some_and(|value| !value.is_list())
+    };
+    match messages.find(|message| !is_entry(message)) {
+        None => Ok(()),
+        Some(message) => Err(Fault::new(
+            &BAD,
+            format!(
+                "protobuf schema: map entry `{}`: not a key and a value, a key of an integer, text or boolean and one value required",
+                message.full_name()
+            ),
+        )),
     }
 }
 

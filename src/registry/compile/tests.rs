@@ -291,6 +291,60 @@ fn base64(file: &prost_types::FileDescriptorProto) -> String {
 }
 
 #[test]
+fn protobuf_descriptor_with_a_map_entry_that_is_none_is_refused() {
+    use prost_types::field_descriptor_proto::{Label, Type};
+    let field = |number: i32, kind: Type, label: Label| prost_types::FieldDescriptorProto {
+        name: Some(if number == 1 { "key" } else { "value" }.into()),
+        number: Some(number),
+        label: Some(label.into()),
+        r#type: Some(kind.into()),
+        ..Default::default()
+    };
+    let file = |fields: Vec<prost_types::FieldDescriptorProto>| {
+        let entry = prost_types::DescriptorProto {
+            name: Some("EEntry".into()),
+            field: fields,
+            options: Some(prost_types::MessageOptions {
+                map_entry: Some(true),
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        let of_entry = prost_types::FieldDescriptorProto {
+            name: Some("e".into()),
+            type_name: Some(".M.EEntry".into()),
+            ..field(1, Type::Message, Label::Repeated)
+        };
+        let message = prost_types::DescriptorProto {
+            name: Some("M".into()),
+            field: vec![of_entry],
+            nested_type: vec![entry],
+            ..Default::default()
+        };
+        base64(&prost_types::FileDescriptorProto {
+            name: Some("m.proto".into()),
+            message_type: vec![message],
+            syntax: Some("proto3".into()),
+            ..Default::default()
+        })
+    };
+    let one = |number, kind| field(number, kind, Label::Optional);
+    protobuf(&file(vec![one(1, Type::String), one(2, Type::Int32)]), &[]).unwrap();
+    for fields in [
+        vec![],
+        vec![one(1, Type::String)],
+        vec![one(2, Type::String)],
+        vec![one(1, Type::Double), one(2, Type::Int32)],
+        vec![one(1, Type::Bytes), one(2, Type::Int32)],
+        vec![field(1, Type::String, Label::Repeated), one(2, Type::Int32)],
+        vec![one(1, Type::String), field(2, Type::Int32, Label::Repeated)],
+    ] {
+        let fault = protobuf(&file(fields), &[]).unwrap_err();
+        assert!(fault.message.contains("map entry `M.EEntry`"), "{fault}");
+    }
+}
+
+#[test]
 fn protobuf_serialized_descriptor_is_as_good_as_text() {
     let b = "syntax = \"proto3\"; package p; message B { int32 x = 1; }";
     let main = "syntax = \"proto3\"; package p; import \"b.proto\"; message M { B b = 1; map<string, B> all = 2; }";

@@ -57,6 +57,15 @@ impl Handle {
 
 /// Starts an empty registry on an address (`127.0.0.1:0`: any free port). Error: [`SERVER`].
 pub async fn start(address: &str) -> Result<Handle, Fault> {
+    serve(address, routes::router()).await
+}
+
+/// The same, and it takes every schema, compatible or not: its level is NONE.
+pub async fn start_open(address: &str) -> Result<Handle, Fault> {
+    serve(address, routes::open_router()).await
+}
+
+async fn serve(address: &str, router: axum::Router) -> Result<Handle, Fault> {
     let fault = |e: std::io::Error| {
         Fault::new(&SERVER, format!("registry address `{address}`: {e}; use another one"))
     };
@@ -64,7 +73,7 @@ pub async fn start(address: &str) -> Result<Handle, Fault> {
     let bound = listener.local_addr().map_err(fault)?;
     let (stop, stopped) = oneshot::channel::<()>();
     let task = tokio::spawn(async move {
-        let serve = axum::serve(listener, routes::router())
+        let serve = axum::serve(listener, router)
             // A dropped sender is as good as a word.
             .with_graceful_shutdown(async move {
                 let _ = stopped.await;

@@ -62,6 +62,17 @@ fn on<R: IntoResponse + 'static>(
 }
 
 pub(super) fn router() -> Router {
+    over(Store::new())
+}
+
+/// Routes over a registry that checks no compatibility.
+pub(super) fn open_router() -> Router {
+    let mut store = Store::new();
+    store.level = Level::None;
+    over(store)
+}
+
+fn over(store: Store) -> Router {
     let (get, put, post, delete) = (Method::GET, Method::PUT, Method::POST, Method::DELETE);
     Router::new()
         .route("/", on(get, |_, _| Ok(Json(json!({})))))
@@ -105,7 +116,7 @@ pub(super) fn router() -> Router {
             ApiError::new(405, 405, "HTTP 405 Method Not Allowed")
         })
         .layer(DefaultBodyLimit::max(2 * TEXT_MAX))
-        .with_state(Arc::new(Mutex::new(Store::new())))
+        .with_state(Arc::new(Mutex::new(store)))
 }
 
 type Reply = Answer<Json>;

@@ -85,7 +85,9 @@ fn read(event: &Event) -> Result<(), Fault> {
     partition_errors(answered)
 }
 
-fn list(offsets: &[(TopicPartition, Offset, String)]) -> Result<TopicPartitionList, Fault> {
+pub(super) fn list(
+    offsets: &[(TopicPartition, Offset, String)],
+) -> Result<TopicPartitionList, Fault> {
     let mut list = TopicPartitionList::with_capacity(offsets.len());
     for (partition, offset, metadata) in offsets {
         let mut element = list.add_partition(&partition.topic, partition.partition);

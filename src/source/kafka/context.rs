@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, ConsumerGroupMetadata};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::types::RDKafkaRespErr;
@@ -34,6 +34,8 @@ pub(super) enum News {
 #[derive(Default)]
 struct Inbox {
     news: Vec<News>,
+    /// The group's generation at the last rebalance, and this member of it.
+    member: Option<Arc<ConsumerGroupMetadata>>,
     recent: VecDeque<(String, u64)>,
 }
 
@@ -59,6 +61,11 @@ impl Context {
     /// Takes what has happened since the last call.
     pub(super) fn take(&self) -> Vec<News> {
         std::mem::take(&mut self.inbox().news)
+    }
+
+    /// The member that this process is, as of the last rebalance; none after a loss.
+    pub(super) fn member(&self) -> Option<Arc<ConsumerGroupMetadata>> {
+        self.inbox().member.clone()
     }
 
     /// From now on rebalances are answered at once: everything is given back.
@@ -144,7 +151,14 @@ impl ConsumerContext for Context {
             _ if consumer.assignment_lost() => News::Lost(partitions),
             _ => News::Revoked(partitions),
         };
-        self.inbox().news.push(news);
+        // The group goes on only after this is answered: no later generation can be meant.
+        let member = match news {
+            News::Lost(_) => None,
+            News::Assigned(_) | News::Revoked(_) => consumer.group_metadata().map(Arc::new),
+        };
+        let mut inbox = self.inbox();
+        inbox.member = member;
+        inbox.news.push(news);
     }
 }
 

@@ -17,6 +17,7 @@ mod commit;
 mod context;
 mod describe;
 mod errors;
+mod fenced;
 mod group;
 mod identity;
 mod lanes;
@@ -69,6 +70,8 @@ pub struct Options {
     /// Bytes that one Kafka partition may hold unread in the client: budget divided by the partitions
     /// expected. Range 64 KiB to 1 GiB; 0 means 4 MiB. A fetch in flight may overshoot it by 1 MiB or one batch.
     pub queue_bytes: usize,
+    /// Commits offsets in transactions of this id, fenced by the group's generation.
+    pub transactional_id: Option<String>,
     /// Fetches OAuth tokens; needed with `sasl.mechanism` OAUTHBEARER.
     pub token: Option<TokenFetcher>,
 }
@@ -89,6 +92,7 @@ pub struct KafkaSource {
     /// Tickets given.
     tickets: u64,
     commits: Vec<commit::Pending>,
+    fenced: Option<fenced::Committer>,
     questions: Vec<Question>,
     client: Option<Arc<BaseConsumer<Context>>>,
 }
@@ -114,6 +118,10 @@ impl KafkaSource {
         }
         let bytes = if options.queue_bytes == 0 { 4 << 20 } else { options.queue_bytes };
         let client = connect(&properties::consumer(source, bytes))?;
+        let fenced = match &options.transactional_id {
+            Some(id) => Some(fenced::Committer::begin(source, id, options.token.clone())?),
+            None => None,
+        };
         let token = token::Refresher::begin(&client, options.token)?;
         let subscription = topics::subscription(&source.topics);
         let names: Vec<&str> = subscription.iter().map(String::as_str).collect();
@@ -132,6 +140,7 @@ impl KafkaSource {
             token,
             tickets: 0,
             commits: Vec::new(),
+            fenced,
             questions: Vec::new(),
             client: Some(Arc::new(client)),
         })
@@ -180,6 +189,9 @@ impl KafkaSource {
             }
             None => true,
         });
+        while let Some((ticket, answer)) = self.fenced.as_ref().and_then(|f| f.answer()) {
+            out.push(Event::Committed(ticket, answer));
+        }
         self.questions.retain(|question| match question.answer.try_recv() {
             Ok(answer) => {
                 out.push(answer);
@@ -365,6 +377,16 @@ impl Source for KafkaSource {
             Fault::new(&COMMIT, text)
         });
         let ticket = self.ticket();
+        if let Some(fenced) = &self.fenced {
+            if let Some(fault) = others {
+                return Err(fault);
+            }
+            let member = self.client()?.context().member().ok_or_else(|| {
+                Fault::new(&COMMIT, "offset commit: this process is no member of the group")
+            })?;
+            fenced.send(ticket, commit::list(&ours)?, member)?;
+            return Ok(ticket);
+        }
         let now_ms = self.clock.now().mono_ms;
         let sent = commit::Pending::send(self.client()?, &ours, others, ticket, now_ms)?;
         self.commits.push(sent);

@@ -140,6 +140,13 @@ fn committed(
             continue;
         };
         let answer = match (element.error(), element.offset()) {
+            // A transaction has it in hand, and will end soon: nothing is known before.
+            (Err(e), _) if unstable(&e) => {
+                return Err(Fault::new(
+                    &GROUP,
+                    format!("committed offset of kafka partition `{partition}`: in a transaction"),
+                ));
+            }
             (Err(e), _) => Err(Fault::new(
                 &GROUP,
                 format!(
@@ -155,6 +162,10 @@ fn committed(
         answers.insert(partition.clone(), answer);
     }
     Ok(answers)
+}
+
+fn unstable(error: &KafkaError) -> bool {
+    error.rdkafka_error_code() == Some(rdkafka::types::RDKafkaErrorCode::UnstableOffsetCommit)
 }
 
 /// Asks the leaders for one offset each: first, end, or by time. `None`: there is no such record.

@@ -42,6 +42,8 @@ pub struct S3 {
     part_bytes: usize,
     options: Options,
     trying: Duration,
+    /// Puts say `If-None-Match: *`.
+    conditional: bool,
     counts: Arc<Counts>,
 }
 
@@ -55,6 +57,7 @@ impl S3 {
             part_bytes: sink.part_bytes.unwrap_or(PART_BYTES),
             options,
             trying: TRYING,
+            conditional: true,
             counts: Arc::default(),
         })
     }
@@ -62,6 +65,11 @@ impl S3 {
     /// The same bucket through the same client, each call trying for so long if not less.
     pub fn trying(&self, time: Duration) -> Self {
         Self { trying: self.trying.min(time), ..self.clone() }
+    }
+
+    /// The same bucket, whose puts have no condition: what is there is written over.
+    pub fn unconditional(&self) -> Self {
+        Self { conditional: false, ..self.clone() }
     }
 
     /// Another place of the same service: one client, one count.

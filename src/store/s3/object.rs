@@ -30,13 +30,14 @@ impl S3 {
     /// and it is read again.
     pub async fn put_create(&self, key: &str, bytes: Bytes) -> Result<Put, Fault> {
         key::check(&self.prefix, key)?;
+        let conditional = self.conditional && !planted(Flaw::PlainPutOfRecord);
         let send = || async {
             let request = self
                 .client
                 .put_object()
                 .bucket(&self.bucket)
                 .key(self.full(key))
-                .set_if_none_match((!planted(Flaw::PlainPutOfRecord)).then(|| "*".to_owned()))
+                .set_if_none_match(conditional.then(|| "*".to_owned()))
                 .set_server_side_encryption(self.options.sse.clone())
                 .set_ssekms_key_id(self.options.kms_key_id.clone())
                 .set_bucket_key_enabled(self.options.bucket_key)

@@ -269,6 +269,51 @@ fn schema_that_is_deep_or_goes_round_is_refused_or_cut() {
 }
 
 #[test]
+fn symbols_without_a_type_are_joined_in_one_go() {
+    let symbols: Vec<String> = (0..20_000).map(|n| format!("\"s{n}\"")).collect();
+    let schema = format!(r#"{{"properties":{{"a":{{"enum":[{}]}}}}}}"#, symbols.join(","));
+    let (plan, used) = measured(|| plan(&schema, &native()));
+    assert_eq!(plan.schema.field(0).data_type().to_string(), "Utf8");
+    assert!(used.calls < 500_000, "{} allocations for 20,000 symbols", used.calls);
+    let branches: Vec<String> = (0..20_000).map(|n| format!("{{\"const\":\"s{n}\"}}")).collect();
+    let schema = format!(r#"{{"properties":{{"a":{{"oneOf":[{}]}}}}}}"#, branches.join(","));
+    let (_, used) = measured(|| super::plan(&schema, &native()));
+    assert!(used.calls < 1_000_000, "{} allocations for 20,000 branches", used.calls);
+}
+
+#[test]
+fn ids_inside_a_document_of_a_long_id_cost_what_they_are() {
+    let ids = r#"{"$id":"k"},"#.repeat(30_000);
+    let base = "b".repeat(100_000);
+    let schema = format!(
+        r#"{{"$id":"http://{base}/x","properties":{{"a":{{"type":"integer"}}}},"more":[{ids}{{}}]}}"#
+    );
+    let (plan, used) = measured(|| try_plan(&schema, &native()));
+    plan.unwrap();
+    assert!(used.peak < 64 << 20, "{} bytes at once", used.peak);
+}
+
+#[test]
+fn texts_that_are_read_again_through_references_are_counted_again() {
+    let long = "x".repeat(1 << 20);
+    for what in [
+        format!(r#""default":"{long}""#),
+        format!(r#""enum":["{long}"]"#),
+        format!(r#""properties":{{"{long}":{{}}}}"#),
+        format!(r#""properties":{{"b":{{}}}},"required":["{long}"]"#),
+    ] {
+        let properties: Vec<String> = (0..1_000)
+            .map(|n| format!(r##""p{n}":{{"properties":{{"q":{{"$ref":"#/definitions/d"}}}}}}"##))
+            .collect();
+        let schema = format!(
+            r#"{{"properties":{{{}}},"definitions":{{"d":{{"properties":{{"a":{{{what}}}}}}}}}}}"#,
+            properties.join(",")
+        );
+        schema_refused_within(&schema, &codes::TOO_WIDE, 256 << 20);
+    }
+}
+
+#[test]
 fn schema_of_many_branches_is_read_within_its_bounds() {
     let branches = r#"{"type":"integer"},"#.repeat(100_000);
     let schema = format!(r#"{{"anyOf":[{branches}{{}}]}}"#);

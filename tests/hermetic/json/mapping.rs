@@ -340,6 +340,23 @@ fn last_of_equal_keys_counts_and_leaves_nothing_of_the_first() {
 }
 
 #[test]
+fn text_that_names_no_number_is_text_where_a_union_has_text() {
+    let of = |types: &str| {
+        let plan = plan(&format!(r#"{{"properties":{{"a":{{{types}}}}}}}"#), &native());
+        let batch = row(&plan, r#"{"a":"NaN"}"#).unwrap();
+        let union = batch.column(0).as_struct();
+        let names = plan.schema.field(0).data_type().to_string();
+        let set: Vec<bool> = union.columns().iter().map(|c| !c.is_null(0)).collect();
+        (names, set)
+    };
+    let (names, set) = of(r#""type":["number","string"]"#);
+    assert_eq!((set, names.contains("Utf8")), (vec![false, true], true), "{names}");
+    // Of these texts it is none, so it is what a writer makes of a float that JSON cannot write.
+    let (names, set) = of(r#""oneOf":[{"type":"number"},{"enum":["x"]}]"#);
+    assert_eq!(set, [true, false], "{names}");
+}
+
+#[test]
 fn keys_that_come_again_are_counted_and_the_last_one_stands() {
     let schema =
         r#"{"properties":{"a":{"type":"integer"},"s":{"properties":{"b":{"type":"integer"}}}}}"#;

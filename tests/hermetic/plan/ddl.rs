@@ -129,6 +129,10 @@ CALL system.add_files(table => 'orders', source_table => '`parquet`.`s3://lake/r
         "{made}"
     );
     let plain = statement(AVSC, "iceberg", &["--location", "s3://lake/raw/orders"]);
+    let more = ["--location", "s3://lake/raw/orders", "--table", "lake.shop.orders"];
+    let named = statement(AVSC, "iceberg", &more);
+    assert!(named.contains("CREATE TABLE `lake`.`shop`.`orders` ("), "{named}");
+    assert!(named.contains("CALL `lake`.system.add_files(table => 'shop.orders', "), "{named}");
     assert!(plain.contains("\n)\nUSING iceberg;\nCALL system.add_files("), "{plain}");
 }
 

@@ -442,6 +442,33 @@ fn text_answers_first_and_stays_short() {
     golden("orders.txt", &ended.stdout);
 }
 
+#[test]
+fn long_history_is_told_by_what_changes() {
+    let version = |n: usize| {
+        let more = if n < 5 { "" } else { r#",{"name":"a","type":"int","default":3}"# };
+        format!(
+            r#"{{"type":"record","name":"R","doc":"{n}","fields":[{{"name":"id","type":"long"}}{more}]}}"#
+        )
+    };
+    let names: Vec<String> = (1..=40).map(|n| format!("r/v{n}.avsc")).collect();
+    let texts: Vec<String> = (1..=40).map(version).collect();
+    let files: Vec<(&str, &str)> =
+        names.iter().map(String::as_str).zip(texts.iter().map(String::as_str)).collect();
+    let folder = folder(&files);
+    let ended = plan(folder.path(), &["r"]);
+    assert_eq!(ended.code(), Some(0), "{ended:?}");
+    for line in [
+        "versions   v2.avsc to v4.avsc: the same columns\n",
+        "             + a required Int32\n",
+        "versions   v6.avsc to v40.avsc: the same columns\n",
+        "rows of v1.avsc to v4.avsc: filled a\n",
+        "readers    athena, spark, trino, duckdb, iceberg, pyarrow read files from before and after together",
+    ] {
+        assert!(ended.stdout.contains(line), "{line} not in {}", ended.stdout);
+    }
+    assert!(ended.stdout.lines().count() < 20, "{}", ended.stdout);
+}
+
 fn golden(name: &str, text: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(GOLDEN).join(name);
     if std::env::var("FOREBAY_BLESS").is_ok_and(|glob| glob == format!("{GOLDEN}/*")) {

@@ -377,3 +377,17 @@ fn message_set_is_there_or_not_and_its_contents_are_unknown_fields() {
     assert!(batch.column(0).as_boolean().value(0));
     assert_eq!(batch.column(1).as_primitive::<Int32Type>().value(0), 3);
 }
+
+#[test]
+fn keys_of_maps_stay_text_whatever_is_said_of_them() {
+    let mut options = options();
+    let file = proto3("message M { map<string, string> m = 1; }");
+    options.value.binary = vec!["m.key".into(), "m.value".into()];
+    let keys = plan(&file, &options);
+    assert_eq!(keys.notes, ["m.key: keys of maps stay text, whatever `value.binary` says"]);
+    let mut decoder = Decoder::new(keys);
+    decoder.append(&[0x0a, 6, 0x0a, 1, b'k', 0x12, 1, 0xff]).unwrap();
+    decoder.append(&[0x0a, 3, 0x0a, 1, b'k', 0x0a, 3, 0x0a, 1, b'k']).unwrap();
+    let maps = decoder.finish();
+    assert_eq!(maps.column(0).as_map().keys().as_string::<i32>().value(0), "k");
+}

@@ -396,6 +396,47 @@ fn oneof_that_switches_without_end_is_rejected() {
 }
 
 #[test]
+fn messages_under_well_known_names_that_are_none_are_messages() {
+    use forebay::registry::{Language, compile::compile};
+    for (text, columns) in [
+        ("message Int32Value { Int32Value value = 1; int32 n = 2; }", "value: Utf8; n: Int32"),
+        (
+            "message M { StringValue s = 1; } message StringValue { StringValue value = 1; int32 n = 2; }",
+            r#"s: Struct("value": Utf8, "n": non-null Int32)"#,
+        ),
+        (
+            "message M { FieldMask m = 1; } message FieldMask { repeated FieldMask paths = 1; int32 n = 2; }",
+            r#"m: Struct("paths": non-null List(non-null Utf8, field: 'element'), "n": non-null Int32)"#,
+        ),
+        (
+            "message M { BoolValue b = 1; } message BoolValue { repeated bool value = 1; }",
+            r#"b: Struct("value": non-null List(non-null Boolean, field: 'element'))"#,
+        ),
+        (
+            "message M { repeated BytesValue b = 1; } message BytesValue { bytes value = 1; M m = 2; }",
+            r#"b: List(non-null Struct("value": non-null Binary, "m": Utf8), field: 'element')"#,
+        ),
+    ] {
+        let text = format!("syntax = \"proto3\"; package google.protobuf; {text}");
+        let schema = compile(1, Language::Protobuf, &text, &[]).unwrap();
+        let plan = Plan::compile(&schema, &[0], &options()).unwrap();
+        let fields =
+            plan.schema.fields().iter().map(|f| format!("{}: {}", f.name(), f.data_type()));
+        let mut found = fields.collect::<Vec<_>>().join("; ");
+        while let Some(at) = found.find(", metadata: {") {
+            let end = at + found[at..].find('}').unwrap();
+            found.replace_range(at..=end, "");
+        }
+        assert_eq!(found, columns, "{text}");
+        let mut decoder = Decoder::new(plan);
+        for body in [&[][..], &[0x0a, 0], &[0x0a, 2, 0x0a, 0], &[0x0a, 4, 0x0a, 2, 0x0a, 0]] {
+            let _ = decoder.append(body);
+        }
+        decoder.finish();
+    }
+}
+
+#[test]
 fn types_that_all_hold_each_other_are_refused_whatever_recursion_becomes() {
     let fields: String = (0..12).map(|n| format!("T{n} f{n} = {};", n + 1)).collect();
     let types: String = (0..12).map(|n| format!("message T{n} {{ {fields} }}")).collect();

@@ -168,7 +168,11 @@ impl Made {
         let settings =
             Arc::new(forebay::pipeline::settings(pipeline, partitioner, 1 << 20, cluster));
         let mut run = Simulation::new(move |_| settings.clone(), world, *trouble, seed);
-        let (mut reader, mut found) = (Reader::default(), Ok(()));
+        let reader = match pipeline.commit.authority {
+            config::Authority::Store => Reader::default(),
+            config::Authority::Kafka => Reader::of_kafka(),
+        };
+        let (mut reader, mut found) = (reader, Ok(()));
         let report = run.run_watched(EVENTS_MAX, |run| {
             if found.is_ok() {
                 found = reader.look(run, bucket, sent);
@@ -211,6 +215,22 @@ pub(crate) fn run(seed: u64) -> Result<Report, Wrong> {
         return Err(format!("I2: overwritten: {:?}", memory.overwritten()));
     }
     Ok(report)
+}
+
+/// The same where the store writes over what is there, and Kafka decides.
+fn run_under_kafka(seed: u64, unfenced: bool) -> Result<Report, Wrong> {
+    let mut made = made(seed, 3);
+    made.trouble.unfenced = unfenced;
+    made.pipeline.commit.authority = config::Authority::Kafka;
+    let random = &mut made.random;
+    let mut once_in = |n: u64| if random.one_in(2) { 0 } else { n << random.below(3) };
+    let chance = Chance { before_one_in: once_in(8), after_one_in: once_in(8) };
+    made.trouble.commit = once_in(8);
+    let memory = Memory::new(random.next_u64(), 1 << 20, chance);
+    memory.set_unconditional();
+    memory.set_late(if random.one_in(2) { 0 } else { 5 });
+    memory.set_stale(if random.one_in(2) { 0 } else { 2 });
+    made.run(Store::memory(memory.clone()), Some(memory.clone()), &memory, || {})
 }
 
 impl Bucket for Double {
@@ -317,6 +337,41 @@ fn whatever_happens_every_record_stands_once_at_every_moment() {
     for (what, times) in happened.iter().filter(|_| count >= SEEDS) {
         assert!(*times > 20, "the worlds were too calm: {times} {what}");
     }
+}
+
+/// Worlds in which Kafka decides.
+const SEEDS_UNDER_KAFKA: u64 = 300;
+
+#[test]
+fn where_kafka_decides_every_record_stands_once_at_every_moment() {
+    let first = number("FOREBAY_SEED_FIRST").unwrap_or(0);
+    let (seed, count) =
+        (number("FOREBAY_SEED"), number("FOREBAY_SEEDS").unwrap_or(SEEDS_UNDER_KAFKA));
+    let seeds = seed.map_or(first..first + count, |seed| seed..seed + 1);
+    let clock = System::new();
+    let (reports, wrong) = run_many(seeds, |seed| run_under_kafka(seed, false));
+    if let Some((seed, wrong)) = wrong {
+        panic!(
+            "{wrong}\nFOREBAY_SEED={seed} cargo test --test hermetic simulation::faults::where_kafka"
+        );
+    }
+    let sum = |of: fn(&Report) -> u64| reports.iter().map(of).sum::<u64>();
+    let happened = [
+        ("deaths", sum(|r| r.crashes)),
+        ("second owners", sum(|r| r.zombies)),
+        ("pauses", sum(|r| r.pauses)),
+        ("fenced", sum(|r| r.fenced)),
+    ];
+    println!("{} seeds in {} ms: {happened:?}", reports.len(), clock.now().mono_ms);
+    for (what, times) in happened.iter().filter(|_| count >= SEEDS_UNDER_KAFKA && seed.is_none()) {
+        assert!(*times > 20, "the worlds were too calm: {times} {what}");
+    }
+}
+
+#[test]
+fn where_kafka_decides_and_hears_old_owners_the_reader_finds_it() {
+    let (_, wrong) = run_many(0..200, |seed| run_under_kafka(seed, true));
+    assert!(wrong.is_some(), "nobody was fenced, and nothing was found");
 }
 
 #[test]

@@ -86,6 +86,8 @@ struct Named {
 /// What was read so far.
 #[derive(Debug, Default)]
 pub(crate) struct Reader {
+    /// Records count when Kafka names them.
+    kafka: bool,
     changes: u64,
     chains: BTreeMap<i32, Vec<Linked>>,
     named: BTreeMap<String, Named>,
@@ -97,6 +99,32 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
+    /// A reader of chains whose ends Kafka names.
+    pub(crate) fn of_kafka() -> Self {
+        Self { kafka: true, ..Self::default() }
+    }
+
+    /// Takes in the records that Kafka names since the last look: one at a time, and never one of before.
+    fn named_by_kafka(&mut self, run: &Simulation, bucket: &impl Bucket) -> Result<bool, Wrong> {
+        let mut objects = None;
+        for (tp, (_, text)) in run.committed() {
+            let parts: Vec<&str> = text.split(':').collect();
+            let (seq, id) = (parts[1].parse::<usize>().unwrap(), parts[3]);
+            let chain = self.chains.get(&tp.partition).map_or(&[][..], Vec::as_slice);
+            if seq == chain.len() {
+                must!(chain[seq - 1].id == id, "I6: {tp}: Kafka names another record {seq}");
+                continue;
+            }
+            must!(seq == chain.len() + 1, "I6: {tp}: Kafka names {seq} after {}", chain.len());
+            let objects = objects.get_or_insert_with(|| bucket.objects());
+            let leaf = format!("/{}/{seq:020}-{id}.json", tp.partition);
+            let found = objects.iter().find(|(key, _)| key.ends_with(&leaf));
+            let Some((key, bytes)) = found else { return Err(format!("I6: no record {leaf}")) };
+            self.record(&key.replace(&format!("-{id}"), ""), bytes)?;
+        }
+        Ok(objects.is_some())
+    }
+
     /// Looks at everything that changed since the last look.
     pub(crate) fn look(
         &mut self,
@@ -104,15 +132,18 @@ impl Reader {
         bucket: &impl Bucket,
         sent: &Sent,
     ) -> Result<(), Wrong> {
-        if self.changes != bucket.changes() {
+        let named = self.kafka && self.named_by_kafka(run, bucket)?;
+        if self.changes != bucket.changes() || named {
             self.changes = bucket.changes();
             let objects = bucket.objects();
-            for (key, bytes) in objects.iter().filter(|(key, _)| key.contains("/log/")) {
+            let of_log = |key: &str| key.contains("/log/") && !self.kafka;
+            let records: Vec<_> = objects.iter().filter(|(key, _)| of_log(key)).collect();
+            let there = records.len();
+            for (key, bytes) in records {
                 self.record(key, bytes)?;
             }
             let lengths: usize = self.chains.values().map(Vec::len).sum();
-            let there = objects.keys().filter(|key| key.contains("/log/")).count();
-            must!(there == lengths, "I6: {there} records are there, {lengths} were");
+            must!(self.kafka || there == lengths, "I6: {there} records are there, {lengths} were");
             self.files(&objects, run, sent)?;
         }
         self.uploads(run, bucket)?;

@@ -32,13 +32,21 @@ const LINGER: Duration = Duration::from_secs(2);
 
 pub fn all() -> Vec<Trial> {
     let mut all = Vec::new();
-    for store in [Store::S3, Store::Disk] {
+    for store in [Store::S3, Store::Disk, Store::Kafka] {
         all.extend([
             case(store, "every_fail_point", points),
-            case(store, "several_parts", parts),
             case(store, "random_kills", random),
             case(store, "stopped_and_woken", zombies),
         ]);
+        if store == Store::Kafka {
+            // What these add is Kafka's here as well. Two groups are two authorities: the second is refused.
+            all.extend([
+                case(store, "revoke_fail_points", revokes),
+                case(store, "three_instances", three),
+            ]);
+            continue;
+        }
+        all.push(case(store, "several_parts", parts));
         // What these add to the others is Kafka's, whatever the store.
         if store == Store::S3 || rounds().is_some() {
             all.extend([
@@ -71,6 +79,8 @@ fn rounds() -> Option<usize> {
 enum Store {
     S3,
     Disk,
+    /// S3, puts without conditions, and Kafka as the authority over commits.
+    Kafka,
 }
 
 impl Store {
@@ -78,6 +88,7 @@ impl Store {
         match self {
             Store::S3 => "s3",
             Store::Disk => "disk",
+            Store::Kafka => "kafka",
         }
     }
 }
@@ -133,7 +144,7 @@ impl<'a> Ground<'a> {
             load.most.to_string(),
         ];
         let (kind, root) = match store {
-            Store::S3 => ("s3", name.clone()),
+            Store::S3 | Store::Kafka => ("s3", name.clone()),
             Store::Disk => ("disk", folder.join("lake").display().to_string()),
         };
         let stop = |who: &str| folder.join(format!("stop-{who}")).display().to_string();
@@ -149,7 +160,7 @@ impl<'a> Ground<'a> {
     /// A configuration of this pipeline. `more` goes to `source`.
     fn config(&self, label: &str, more: &str) -> PathBuf {
         let url = match self.store {
-            Store::S3 => forebay::s3_sink(&self.name),
+            Store::S3 | Store::Kafka => forebay::s3_sink(&self.name),
             Store::Disk => format!("  url: {}\n", self.folder.join("lake").display()),
         };
         let text = format!(
@@ -163,11 +174,12 @@ registry: {{ url: \"${{FOREBAY_REGISTRY}}\" }}
 metadata: [partition, offset]
 partition_by: [half]
 sink:
-{url}commit: {{ {commit} }}
+{url}commit: {{ {commit}{authority} }}
 memory: {{ limit: 1GiB }}
 ",
             name = self.name,
             commit = self.commit,
+            authority = if self.store == Store::Kafka { ", authority: kafka" } else { "" },
         );
         let path = self.folder.join(format!("{label}.yaml"));
         std::fs::write(&path, text).unwrap();
@@ -201,6 +213,14 @@ memory: {{ limit: 1GiB }}
         ended
     }
 
+    /// A second checker: the chains against every file, as the program itself sees it.
+    fn audit(stack: &Stack, folder: &std::path::Path, store: Store, config: &std::path::Path) {
+        let mut args = vec!["audit", "-c", config.to_str().unwrap(), "--deep", "--expect-all"];
+        // Whether the last record counts is Kafka's to say.
+        args.extend((store == Store::Kafka).then_some("--broker"));
+        forebay::start(stack, folder, "audit", &args).wait(LONG).succeeded();
+    }
+
     /// Ends the writer, has one clean run commit the rest, and asks the reader.
     fn check(self, what: &str) -> Value {
         let config = self.alone();
@@ -211,6 +231,7 @@ memory: {{ limit: 1GiB }}
             // The next start removes what the dead have staged.
             forebay::drain(self.stack, &self.folder, "sweep", &config);
         }
+        Self::audit(self.stack, &self.folder, self.store, &config);
         let stop = self.folder.join("stop-reader");
         std::fs::write(stop.with_extension("new"), written["records"].to_string()).unwrap();
         std::fs::rename(stop.with_extension("new"), stop).unwrap();
@@ -394,7 +415,7 @@ fn zombies(stack: &Stack, store: Store) {
         "file_staged:2",
         "claim_there:1",
         "before_upload:1",
-        "upload_created:2",
+        "upload_created:12", // the first ones are the probe's, before there is anything to lose
         "claim_unsent:1",
         "claim_sent:1",
         "record_sent:2",

@@ -5,6 +5,7 @@ use libtest_mimic::{Completion, Trial};
 use crate::rig::{self, Absent, Stack};
 
 mod compose;
+mod evolution;
 mod flights;
 mod kafka;
 mod kills;
@@ -36,6 +37,8 @@ pub fn all() -> Vec<Trial> {
         case("tutorial_avro_keys_exact", tutorial::avro),
         case("tutorial_escape_connect_keys_exact", tutorial::connect),
         case("tutorial_field_and_time_keys_exact", tutorial::field_and_time),
+        case("evolution_superset_files_of_all_ages_are_one_table", evolution::superset),
+        case("evolution_latest_files_hold_rows_of_what_they_declare", evolution::latest),
         case("compose_configuration_and_seed_run", compose::runs),
         case("servers_foreign_clients_round_trip", servers::round_trip),
         case("requests_per_commit_and_file_are_as_documented", requests::per_commit_and_file),

@@ -16,6 +16,8 @@ use crate::decode::avro::shape::{Declared, Shape, ShapeId, Shapes, base_name, si
 
 /// Levels of a target that are looked at; a record nests less deep.
 const DEPTH_MAX: usize = 512;
+/// Bytes of all defaults that are filled in: fields may each have a long one by their type's.
+const FILLED_MAX: usize = 16 << 20;
 
 /// Place of a node in its [`Pairs`].
 pub(in crate::decode::avro) type NodeId = usize;
@@ -147,8 +149,14 @@ impl Pairs {
         target: &Shapes,
         declared: &Declared,
     ) -> Result<Self, Mismatch> {
-        let mut builder =
-            Builder { writer, target, declared, nodes: Vec::new(), done: HashMap::new() };
+        let mut builder = Builder {
+            writer,
+            target,
+            declared,
+            nodes: Vec::new(),
+            done: HashMap::new(),
+            filled: 0,
+        };
         let root = builder.pair(writer.root, target.root, 0)?;
         let (nodes, writers) = builder.nodes.into_iter().unzip();
         Ok(Self { nodes, writers, root })
@@ -227,6 +235,19 @@ impl Pairs {
     }
 }
 
+/// The first names, and how many there are beside: a message for each of many branches.
+fn few(branches: &[(String, ShapeId)]) -> String {
+    const NAMES: usize = 5;
+    const BYTES: usize = 64;
+    let cut =
+        |(name, _): &(String, ShapeId)| format!("`{}`", &name[..name.floor_char_boundary(BYTES)]);
+    let names: Vec<String> = branches.iter().take(NAMES).map(cut).collect();
+    match branches.len().saturating_sub(NAMES) {
+        0 => names.join(", "),
+        more => format!("{} and {more} more", names.join(", ")),
+    }
+}
+
 struct Builder<'s> {
     writer: &'s Shapes,
     target: &'s Shapes,
@@ -234,6 +255,8 @@ struct Builder<'s> {
     nodes: Vec<(Node, ShapeId)>,
     /// Node of each pair, present before what is below it, so that cycles end.
     done: HashMap<(ShapeId, ShapeId), Result<NodeId, Mismatch>>,
+    /// Bytes of defaults.
+    filled: usize,
 }
 
 impl Builder<'_> {
@@ -362,11 +385,7 @@ impl Builder<'_> {
         let what = base_name(&self.writer[w]);
         let what = self.writer.name(w).unwrap_or(what);
         Err(first.unwrap_or_else(|| {
-            let names: Vec<&str> = branches.iter().map(|(name, _)| name.as_str()).collect();
-            Mismatch::new(format!(
-                "`{what}` of the writer, one of `{}` required",
-                names.join("`, `")
-            ))
+            Mismatch::new(format!("`{what}` of the writer, one of {} required", few(branches)))
         }))
     }
 
@@ -411,32 +430,34 @@ impl Builder<'_> {
             };
             takes.push(Take { name: name.clone(), writer: *writer, into });
         }
-        let fill = |i: usize| self.fill(i, &targets[i], declared.get(i)?.default.as_ref());
         let mut fills = Vec::with_capacity(missing.len());
         for i in missing {
-            fills.push(
-                fill(i)
-                    .unwrap_or_else(|| {
-                        Err(Mismatch::new("not in the writer's schema, a default required"))
-                    })
-                    .map_err(|m| m.within(&targets[i].0))?,
-            );
+            let default = declared.get(i).and_then(|field| field.default.as_ref());
+            let fill = match default {
+                Some(default) => self.fill(i, &targets[i], default),
+                None => Err(Mismatch::new("not in the writer's schema, a default required")),
+            };
+            fills.push(fill.map_err(|m| m.within(&targets[i].0))?);
         }
         Ok(Node::Record { target: t, takes, fills })
     }
 
     fn fill(
-        &self,
+        &mut self,
         field: usize,
         (_, shape): &(String, ShapeId),
-        default: Option<&serde_json::Value>,
-    ) -> Option<Result<Fill, Mismatch>> {
+        default: &serde_json::Value,
+    ) -> Result<Fill, Mismatch> {
         let mut bytes = Vec::new();
-        let written = default::write(self.target, self.declared, *shape, default?, &mut bytes);
-        Some(match written {
-            Ok(()) => Ok(Fill { field, shape: *shape, bytes: bytes.into() }),
-            Err(why) => Err(Mismatch::new(why)),
-        })
+        default::write(self.target, self.declared, *shape, default, &mut bytes)
+            .map_err(Mismatch::new)?;
+        self.filled += bytes.len();
+        if self.filled > FILLED_MAX {
+            return Err(Mismatch::new(format!(
+                "defaults of more than {FILLED_MAX} bytes, at most that required"
+            )));
+        }
+        Ok(Fill { field, shape: *shape, bytes: bytes.into() })
     }
 
     fn symbols(&self, writers: &[String], t: ShapeId, targets: &[String]) -> Node {

@@ -1,5 +1,7 @@
 //! Several schemas for one value → one [`Shape`]: `allOf`, `oneOf`, `anyOf`, several types.
 
+use std::collections::HashSet;
+
 use super::{Read, Reader};
 use crate::decode::json::refs::Place;
 use crate::decode::json::shape::{Field, Kind, Shape, Struct};
@@ -69,8 +71,9 @@ impl<'d> Reader<'d> {
                     self.add(&mut all, field, true, path);
                 }
             }
+            let required: HashSet<&String> = all.required.iter().collect();
             for field in &mut all.fields {
-                field.required |= all.required.contains(&field.name);
+                field.required |= required.contains(&field.name);
             }
             return Shape { kind: Kind::Struct(all), nullable, name };
         }
@@ -105,7 +108,7 @@ impl<'d> Reader<'d> {
             if let (Kind::Text(mine), Kind::Text(theirs)) =
                 (&mut there.shape.kind, field.shape.kind)
             {
-                mine.0 = mine.0.take().zip(theirs.0).map(|(a, b)| [a, b].concat());
+                mine.join(theirs);
             }
         }
     }
@@ -133,7 +136,7 @@ pub(in crate::decode::json) fn union(shapes: Vec<Shape>) -> Shape {
             None => kept.push(branch),
             Some(there) => {
                 if let (Kind::Text(mine), Kind::Text(theirs)) = (&mut there.kind, branch.kind) {
-                    mine.0 = mine.0.take().zip(theirs.0).map(|(a, b)| [a, b].concat());
+                    mine.join(theirs);
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! Types that everybody knows by name: what each becomes.
 
 use arrow::datatypes::TimeUnit;
-use prost_reflect::MessageDescriptor;
+use prost_reflect::{FieldDescriptor, Kind as Type, MessageDescriptor};
 
 use super::{Compiler, Made, op};
 use crate::config::{Connect, TimestampUnit};
@@ -29,7 +29,7 @@ impl Compiler<'_> {
         let micros = TimeUnit::Microsecond;
         let (column, kind) = match message.full_name() {
             _ if source.group => return Ok(None),
-            full_name if self.connect.is_some_and(|connect| is_plain(connect, full_name)) => {
+            _ if self.connect.is_some_and(|connect| is_plain(connect, message)) => {
                 return Ok(None);
             }
             "google.protobuf.Timestamp" => {
@@ -57,13 +57,13 @@ impl Compiler<'_> {
                 let column = self.layout.leaf(name, Leaf::Json, nullable);
                 return Ok(Some(self.json(source, message, column, nullable, Kind::Json, path)));
             }
-            "google.protobuf.FieldMask" => {
+            _ if is_field_mask(message) => {
                 return self.field_mask(message, name, nullable, path, tag);
             }
             "confluent.type.Decimal" => {
                 return Ok(Some(self.decimal(source, name, nullable, path, tag)));
             }
-            full_name if is_wrapper(full_name) => {
+            _ if is_wrapper(message) => {
                 return self.wrapper(message, name, nullable, path, tag);
             }
             _ => return Ok(None),
@@ -184,11 +184,11 @@ const CONNECT_PRECISION: i64 = 64;
 const DECIMAL_TEXT_MAX: usize = 160;
 
 /// Types with a name of their own that Confluent's converter takes for any message.
-fn is_plain(connect: Connect, full_name: &str) -> bool {
+fn is_plain(connect: Connect, message: &MessageDescriptor) -> bool {
     let wrappers = connect.wrapper_for_nullables || connect.wrapper_for_raw_primitives;
-    match full_name {
+    match message.full_name() {
         "google.protobuf.Duration" | "google.protobuf.FieldMask" => true,
-        full_name => !wrappers && is_wrapper(full_name),
+        _ => !wrappers && is_wrapper(message),
     }
 }
 
@@ -197,8 +197,10 @@ pub(super) fn has_no_default(full_name: &str) -> bool {
     matches!(full_name, "google.type.Date" | "confluent.type.Decimal")
 }
 
-pub fn is_wrapper(full_name: &str) -> bool {
-    full_name.strip_prefix("google.protobuf.").is_some_and(|name| {
+/// A wrapper as Google defines it. Anybody may register another message under its name.
+pub fn is_wrapper(message: &MessageDescriptor) -> bool {
+    let name = message.full_name().strip_prefix("google.protobuf.");
+    let is_named = name.is_some_and(|name| {
         matches!(
             name,
             "DoubleValue"
@@ -211,5 +213,18 @@ pub fn is_wrapper(full_name: &str) -> bool {
                 | "StringValue"
                 | "BytesValue"
         )
-    })
+    });
+    let is_scalar = |kind| !matches!(kind, Type::Message(_) | Type::Enum(_));
+    is_named && only(message).is_some_and(|field| !field.is_list() && is_scalar(field.kind()))
+}
+
+/// The same of a field mask.
+pub fn is_field_mask(message: &MessageDescriptor) -> bool {
+    message.full_name() == "google.protobuf.FieldMask"
+        && only(message).is_some_and(|field| field.is_list() && field.kind() == Type::String)
+}
+
+/// Field 1 of a message that has no other.
+fn only(message: &MessageDescriptor) -> Option<FieldDescriptor> {
+    message.get_field(1).filter(|_| message.fields().len() == 1)
 }
