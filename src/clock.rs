@@ -78,6 +78,11 @@ pub fn backoff(base: Duration, cap: Duration, attempt: u32) -> Duration {
     half + half.mul_f64(random_unit())
 }
 
+/// A number in `[0, 1)` that nobody can foresee.
+pub fn chance() -> f64 {
+    random_unit()
+}
+
 #[allow(clippy::disallowed_methods)]
 fn random_unit() -> f64 {
     let bits = (uuid::Uuid::now_v7().as_u128() as u64) & 0xffff_ffff;

@@ -151,6 +151,9 @@ enum Command {
     /// Which columns a subject's versions give, and what a new version would change: may it be registered?
     Plan(plan::Args),
     /// Run a history of schema versions through the whole pipeline before it is registered, and prove every row.
+    #[command(
+        after_help = "Example: forebay evolve protos/orders\n         forebay evolve -c forebay.yaml --mode all --records 20000 protos schemas"
+    )]
     Evolve(evolve::Args),
 }
 

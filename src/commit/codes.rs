@@ -56,6 +56,12 @@ pub static TRUNCATED: Code = Code {
     title: "Kafka's log ends before the chain",
     help: "The log was cut after an unclean leader election, or the topic was made anew. What is published came from records that Kafka no longer has. Set `commit.on_truncated_log: reset` to set the chain's end back to the end of the log: published files stay, and new records with the same offsets are published beside them. `forebay chain reset --to <end of the log> --again` does it for one Kafka partition, with your reason.",
 };
+pub static TOPIC_UNKNOWN: Code = Code {
+    id: "FB0903",
+    kind: Kind::Retry,
+    title: "topic without an id for now",
+    help: "The brokers named no id of a topic that had one. It is asked again, and nothing is read until they do: without it nobody can tell whether the topic is the same.",
+};
 pub static TOPIC_IDENTITY: Code = Code {
     id: "FB0927",
     kind: Kind::Halt,
@@ -150,6 +156,7 @@ pub static CODES: &[&Code] = &[
     &RETENTION,
     &TRUNCATED,
     &TOPIC_IDENTITY,
+    &TOPIC_UNKNOWN,
     &AHEAD,
     &FENCED,
     &UPLOAD_LOST,

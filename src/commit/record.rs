@@ -532,6 +532,11 @@ pub fn topic_folder(identity: &Identity) -> String {
     format!("{}{}/", log_folder(&identity.pipeline), topic_leaf(identity))
 }
 
+/// Where the chains of this topic stand that were begun while the brokers named no id.
+pub fn nameless_folder(identity: &Identity) -> String {
+    topic_folder(&Identity { topic_id: None, ..identity.clone() })
+}
+
 /// Topic and its id.
 fn topic_leaf(identity: &Identity) -> String {
     // Standard base64 has a letter that would be a folder of its own.

@@ -239,6 +239,9 @@ fn retyped(from: &DataType, to: &DataType) -> Kind {
     }
 }
 
+/// Iceberg's reader that knows Parquet's milliseconds.
+pub const ROW_BY_ROW: &str = "'read.parquet.vectorization.enabled' = 'false'";
+
 /// A schema in which no field is required.
 const NULLABLE: &str = "<the columns of both versions, every field nullable>";
 
@@ -420,7 +423,13 @@ static FACTS: &[Fact] = &[
     ),
     row(Iceberg, &[Narrowed], AsIs, "read as the table's type"),
     row(Iceberg, &[Null], AsIs, "where the table's column is nullable"),
-    row(Iceberg, &[Order, TimeUnit], AsIs, ""),
+    row(Iceberg, &[Order], AsIs, ""),
+    row(
+        Iceberg,
+        &[TimeUnit],
+        Breaks,
+        "Spark's vectorized reader takes milliseconds for microseconds: the specification has no others",
+    ),
     row(Pyarrow, &[Appears, FieldAppears], Alter, "not seen where the first file is an old one"),
     row(Pyarrow, &[Disappears, FieldDisappears], AsIs, "null in new rows"),
     row(
@@ -524,6 +533,9 @@ fn statement(
                 Athena | Spark => format!("ALTER TABLE {name} ADD COLUMNS ({added})"),
                 _ => format!("ALTER TABLE {name} ADD COLUMN {added}"),
             })
+        }
+        (_, TimeUnit) if reader == Iceberg => {
+            Some(format!("ALTER TABLE {name} SET TBLPROPERTIES ({ROW_BY_ROW})"))
         }
         (What::Type { to, .. }, Widened | Precision) if reader == Iceberg => {
             Some(format!("ALTER TABLE {name} ALTER COLUMN {column} TYPE {}", of_type(to)?))

@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -48,6 +48,8 @@ pub struct Effects {
     pub shared: Arc<Shared>,
     pub answer: Answer,
     files: HashMap<(TopicPartition, FileId), mpsc::UnboundedSender<Step>>,
+    /// Of the assignments that are: questions to the registry of one that is over end, and are not answered.
+    askers: HashMap<TopicPartition, Arc<()>>,
 }
 
 /// What all workers share.
@@ -92,21 +94,42 @@ impl Effects {
         shared: Arc<Shared>,
         answer: Answer,
     ) -> Self {
-        Self { runtime, registry, shared, answer, files: HashMap::new() }
+        let (files, askers) = (HashMap::new(), HashMap::new());
+        Self { runtime, registry, shared, answer, files, askers }
+    }
+
+    /// An assignment begins: the questions of one before it end.
+    pub fn begin(&mut self, partition: &TopicPartition) {
+        self.askers.insert(partition.clone(), Arc::default());
+    }
+
+    /// An assignment is over.
+    pub fn end(&mut self, partition: &TopicPartition) {
+        self.askers.remove(partition);
+    }
+
+    fn asker(&self, partition: &TopicPartition) -> Weak<()> {
+        self.askers.get(partition).map(Arc::downgrade).unwrap_or_default()
     }
 
     pub fn ask(&self, partition: TopicPartition, schema: SchemaRef, after_ms: u64, anew: bool) {
         let (registry, answer) = (self.registry.clone(), self.answer.clone());
+        let asker = self.asker(&partition);
         self.runtime.spawn(async move {
             if after_ms > 0 {
                 clock::sleep(Duration::from_millis(after_ms)).await;
+            }
+            if asker.strong_count() == 0 {
+                return;
             }
             let found = match registry {
                 Some(registry) if anew => registry.by_ref_anew(schema).await,
                 Some(registry) => registry.by_ref(schema).await,
                 None => return, // nobody asks where records name no schema
             };
-            answer(partition, Event::Schema(schema, found));
+            if asker.strong_count() > 0 {
+                answer(partition, Event::Schema(schema, found));
+            }
         });
     }
 
@@ -118,15 +141,21 @@ impl Effects {
         after_ms: u64,
     ) {
         let (registry, answer) = (self.registry.clone(), self.answer.clone());
+        let asker = self.asker(&partition);
         self.runtime.spawn(async move {
             if after_ms > 0 {
                 clock::sleep(Duration::from_millis(after_ms)).await;
+            }
+            if asker.strong_count() == 0 {
+                return;
             }
             let found = match registry {
                 Some(registry) => registry.history(&subject, want).await,
                 None => return, // nobody asks where records name no schema
             };
-            answer(partition, Event::Subject(subject, found));
+            if asker.strong_count() > 0 {
+                answer(partition, Event::Subject(subject, found));
+            }
         });
     }
 
@@ -181,6 +210,7 @@ impl Effects {
 
     /// Discards whatever is being staged for a Kafka partition whose task is gone.
     pub fn forget(&mut self, partition: &TopicPartition) {
+        self.end(partition);
         let files =
             self.files.keys().filter(|(tp, _)| tp == partition).map(|(_, file)| *file).collect();
         self.discard(partition, files, Vec::new());

@@ -24,7 +24,7 @@ use crate::file::reject::RejectRows;
 use crate::partition::{Bound, Context, Keys};
 use crate::pipeline::breaker::{Breaker, Verdict};
 use crate::pipeline::lanes::{Lanes, Place, Rows};
-use crate::pipeline::row::build::Finished;
+use crate::pipeline::row::build::{Finished, ROWS};
 use crate::pipeline::row::{Builder, KeyPlan, RowPlan, ValuePlan};
 use crate::pipeline::task::Settings;
 use crate::position::{Offset, TopicPartition};
@@ -646,9 +646,11 @@ impl Intake {
             ready.push(Ready { slot: index, rows, offsets, schema_id, record_name, keys });
         }
         for (offset, reject) in refused {
-            if let Some(record) = held.iter().find_map(|batch| batch.find(offset)) {
-                self.reject(&record, &reject);
-            }
+            let Some(record) = held.iter().find_map(|batch| batch.find(offset)) else {
+                let text = format!("row of offset {offset}: refused, its record at hand required");
+                return Err(Fault::new(&ROWS, text));
+            };
+            self.reject(&record, &reject);
         }
         self.rows = 0;
         Ok(Drained { rows: ready, rejects: self.rejects.finish() })

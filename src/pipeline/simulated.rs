@@ -310,6 +310,7 @@ impl Simulation {
             topic_id: Some("id".to_owned()),
             partitions: Some(self.world.log.len() as u32),
             kafka: machine::Assigned { start: low, committed, low, high: end },
+            end_is_sure: true,
             stop_at: Some(end),
         };
         self.later(0, 30, Due::ToTask(number, Event::Assigned(Box::new(assignment))));

@@ -119,6 +119,8 @@ pub struct Assignment {
     /// How many Kafka partitions the topic has now, where that is known.
     pub partitions: Option<u32>,
     pub kafka: machine::Assigned,
+    /// That the log ends there was asked often enough to set a chain back to it.
+    pub end_is_sure: bool,
     pub stop_at: Option<Offset>,
 }
 

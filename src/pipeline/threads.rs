@@ -11,6 +11,7 @@
 //!    └────commit───────┴──────────(offsets, seeks, finished)─────────┘  └───answers────┘
 //! ```
 
+mod fences;
 mod offsets;
 mod topics;
 
@@ -34,6 +35,7 @@ use crate::pipeline::watch::Watch;
 use crate::pipeline::worker::{Asks, Gauge, ToSource, ToWorker, Worker};
 use crate::position::{Offset, TopicPartition};
 use crate::registry;
+use crate::source::codes::POSITION_RANGE;
 use crate::source::{self, Source, StartAt, Starts, Ticket};
 use crate::telemetry::Phase;
 
@@ -48,8 +50,6 @@ const PARTITION_BYTES: usize = 24 << 20;
 const AGAIN_MS: u64 = 1_000;
 /// How often the end of a log is asked until the chain is believed to end after it.
 const ENDS_ASKED: u32 = 5;
-/// Pause before a Kafka partition that another owner has claimed is claimed back, if it is still ours then.
-const FENCED_MS: u64 = 5_000;
 /// How often topics are asked whether they are still the same.
 pub const TOPICS_EVERY: Duration = Duration::from_secs(60);
 /// How often the ends of the logs are looked at.
@@ -172,6 +172,10 @@ pub fn run<S: Source>(run: Run<S>) -> Ended {
         committing: Vec::new(),
         seeks: Vec::new(),
         past_end: HashMap::new(),
+        goes_around_lost: run.settings.policy.skip_lost || run.settings.policy.reset_truncated,
+        lost: HashMap::new(),
+        fenced: HashMap::new(),
+        interval_ms: run.settings.commit.age_max().as_millis() as u64,
         revoking: Vec::new(),
         unresolved: Vec::new(),
         resolving: Vec::new(),
@@ -234,6 +238,14 @@ struct Poller<S> {
     seeks: Vec<(TopicPartition, Offset, u64)>,
     /// Kafka partitions whose chain ended after their log, and how often in a row.
     past_end: HashMap<TopicPartition, u32>,
+    /// The configuration says how to go on where the log does not have the position.
+    goes_around_lost: bool,
+    /// How often a Kafka partition was claimed by others since its last commit here.
+    fenced: HashMap<TopicPartition, u32>,
+    /// From one commit to the next.
+    interval_ms: u64,
+    /// Kafka partitions whose log did not have the position, and how often without a record in between.
+    lost: HashMap<TopicPartition, u32>,
     /// Partitions that the group wants back, by request, and when the request came.
     revoking: Vec<(Vec<TopicPartition>, u64)>,
     /// Assigned, and the start not known yet; with the time of the next question.
@@ -271,8 +283,14 @@ impl<S: Source> Poller<S> {
     }
 
     fn poll(&mut self, events: &mut Vec<source::Event>) {
-        let under_way: usize =
-            self.partitions.values().map(|p| p.gauge.under_way.load(Ordering::Relaxed)).sum();
+        // What was on its way to a task that is gone is counted off by nobody.
+        let reads = |p: &&Partition| matches!(p.state, State::Flowing | State::Finishing);
+        let under_way: usize = self
+            .partitions
+            .values()
+            .filter(reads)
+            .map(|p| p.gauge.under_way.load(Ordering::Relaxed))
+            .sum();
         let uploads_full = self.shared.uploading.load(Ordering::Relaxed) > self.memory.uploading;
         self.watch.set_in_flight(under_way, self.shared.uploading.load(Ordering::Relaxed));
         let (partitions, raw) = (&self.partitions, self.memory.raw);
@@ -330,12 +348,19 @@ impl<S: Source> Poller<S> {
             source::Event::Batch(batch) => {
                 let Some(partition) = self.partitions.get(&batch.topic_partition) else { return };
                 partition.gauge.under_way.fetch_add(batch.bytes(), Ordering::Relaxed);
+                if !self.lost.is_empty() {
+                    self.lost.remove(&batch.topic_partition);
+                }
                 let tp = batch.topic_partition.clone();
                 self.to_task(&tp, Event::Records(batch));
             }
             source::Event::Stopped(tp, fault) => {
                 self.to_task(&tp, Event::Drop);
-                self.stopped(tp, fault);
+                if passes(&fault) || self.goes_around(&tp, &fault) {
+                    self.start_anew(tp, &fault);
+                } else {
+                    self.stopped(tp, fault);
+                }
             }
             source::Event::Starts(ticket, starts) => self.starts(ticket, starts),
             source::Event::TopicIds(ticket, ids) => self.topic_ids(ticket, ids),
@@ -379,12 +404,26 @@ impl<S: Source> Poller<S> {
         }
         match starts {
             Ok(starts) => {
+                let mut again: Option<(Vec<TopicPartition>, Fault)> = None;
                 for (tp, start) in starts.into_iter().filter(|(tp, _)| partitions.contains(tp)) {
-                    self.add(&tp);
                     match start {
-                        Ok(start) => self.start(&tp, start),
-                        Err(fault) => self.stopped(tp, fault),
+                        // A partition without a leader has one soon.
+                        Err(fault) if passes(&fault) => {
+                            again.get_or_insert((Vec::new(), fault)).0.push(tp);
+                            continue;
+                        }
+                        Ok(start) => {
+                            self.add(&tp);
+                            self.start(&tp, start);
+                        }
+                        Err(fault) => {
+                            self.add(&tp);
+                            self.stopped(tp, fault);
+                        }
                     }
+                }
+                if let Some((partitions, fault)) = again {
+                    self.ask_again(partitions, &fault);
                 }
                 self.deal_memory();
             }
@@ -420,6 +459,8 @@ impl<S: Source> Poller<S> {
                 low: log.low,
                 high: log.high,
             },
+            // Else what is recorded after the last answer would be set back, and published twice.
+            end_is_sure: self.past_end.get(tp).is_some_and(|asked| asked + 1 >= ENDS_ASKED),
             stop_at: self.drain.then_some(log.high),
         });
         self.to_worker_of(tp, |partition| ToWorker::Assign {
@@ -431,6 +472,8 @@ impl<S: Source> Poller<S> {
     }
 
     fn add(&mut self, tp: &TopicPartition) {
+        // One that begins anew is not stopped any more.
+        self.ended.stopped.retain(|(stopped, _)| stopped != tp);
         let gauge = Arc::new(Gauge::default());
         gauge.wants.store(true, Ordering::Relaxed);
         let generation = self.dealt;
@@ -526,13 +569,6 @@ impl<S: Source> Poller<S> {
         self.ended.stopped.push((tp, fault));
     }
 
-    /// Another owner has claimed it. If the group still says that it is ours, that owner is one that the group
-    /// has given up, or a second pipeline of the same name: it is claimed back after a pause.
-    fn fenced(&mut self, tp: TopicPartition, fault: &Fault) {
-        tracing::warn!("{tp} is given up for {FENCED_MS} ms: {fault}");
-        self.give_up(tp, FENCED_MS);
-    }
-
     /// Gives a Kafka partition up for a while; then it is claimed anew if the group still says that it is ours.
     fn give_up(&mut self, tp: TopicPartition, for_ms: u64) {
         self.remove(std::slice::from_ref(&tp));
@@ -540,6 +576,26 @@ impl<S: Source> Poller<S> {
         if self.leaving_since_ms.is_none() && !given_back {
             self.unresolved.push((vec![tp], self.clock.now().mono_ms + for_ms));
         }
+    }
+
+    /// Whether the log has lost the position, and the configuration says how to go on: the next claim asks what
+    /// the log has, and records what is done. Not without end where the log has the position after all.
+    fn goes_around(&mut self, tp: &TopicPartition, fault: &Fault) -> bool {
+        if *fault.code != POSITION_RANGE || !self.goes_around_lost {
+            return false;
+        }
+        let lost = self.lost.entry(tp.clone()).or_default();
+        *lost += 1;
+        *lost < ENDS_ASKED
+    }
+
+    /// What stopped it passes: it is read no more, and claimed anew in a second.
+    fn start_anew(&mut self, tp: TopicPartition, fault: &Fault) {
+        tracing::warn!("{tp} is started anew in a second: {fault}");
+        if let Err(fault) = self.source.release(std::slice::from_ref(&tp)) {
+            tracing::warn!("stopping {tp}: {fault}");
+        }
+        self.give_up(tp, AGAIN_MS);
     }
 
     /// Kafka was asked before the records were read, and an owner that the group has given up, or that it has
@@ -575,10 +631,14 @@ impl<S: Source> Poller<S> {
                 self.seeks.retain(|(other, ..)| *other != tp);
                 self.seeks.push((tp, offset, self.clock.now().mono_ms + after_ms));
             }
+            Asks::Committed => {
+                self.fenced.remove(&tp);
+            }
             Asks::Finished if partition.state == State::Stopped => {}
             Asks::Finished => partition.state = State::Finished,
             Asks::Stopped(fault) if fault.code.kind == Kind::Fenced => self.fenced(tp, &fault),
             Asks::Stopped(fault) if self.asks_end_again(&tp, &fault) => {}
+            Asks::Stopped(fault) if passes(&fault) => self.start_anew(tp, &fault),
             Asks::Stopped(fault) => self.stopped(tp, fault),
         }
     }
@@ -635,4 +695,9 @@ impl<S: Source> Poller<S> {
             let _ = self.workers[partition.worker].send(message(partition));
         }
     }
+}
+
+/// True for a fault that the same call may not meet the next time.
+fn passes(fault: &Fault) -> bool {
+    matches!(fault.code.kind, Kind::Retry | Kind::Pause)
 }

@@ -115,7 +115,8 @@ impl Outlook<'_> {
             return Some(Err(Fault::new(reject.code, reject.message.clone())));
         }
         match &schema.parsed {
-            Parsed::Protobuf(_) => Plan::of_message(schema, record_name, &self.options.decode),
+            Parsed::Protobuf(_) => Plan::of_message(schema, record_name, &self.options.decode)
+                .map(|plan| plan.and_then(Plan::with_columns)),
             Parsed::Avro(_) | Parsed::Json(_) => Some(Plan::of(schema, &[], &self.options.decode)),
         }
     }

@@ -60,6 +60,7 @@ pub(super) struct ToSource {
 pub(super) enum Asks {
     CommitOffset { ticket: Ticket, offset: Offset, text: String },
     Seek { offset: Offset, after_ms: u64 },
+    Committed,
     Finished,
     Stopped(Fault),
 }
@@ -118,11 +119,13 @@ impl Worker {
             ToWorker::Assign { partition, gauge, generation, assignment } => {
                 let mut task = Task::new(self.settings.clone(), partition.clone(), generation);
                 task.set_share(self.share);
+                self.effects.begin(&partition);
                 self.tasks.insert(partition.clone(), Slot { task, gauge, generation, held: 0 });
                 self.step(&partition, Event::Assigned(assignment));
             }
             ToWorker::Task(partition, event) => self.step(&partition, event),
             ToWorker::Remove(partition) => {
+                self.effects.end(&partition);
                 self.tasks.remove(&partition);
             }
             ToWorker::Share(bytes) => {
@@ -212,6 +215,7 @@ impl Worker {
             Action::Committed { range, files } => {
                 tracing::debug!("{tp}: committed {range}, {files} files");
                 self.watch.committed(tp, range);
+                self.tell(tp, generation, Asks::Committed);
             }
             Action::Seek { offset, after_ms, why } => {
                 if let Some(why) = why {

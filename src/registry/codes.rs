@@ -35,8 +35,8 @@ pub static REFERENCES: Code = Code {
 pub static TOO_LARGE: Code = Code {
     id: "FB0306",
     kind: Kind::Halt,
-    title: "schema too large",
-    help: "A schema with its references takes at most 16 MiB of text, and each text of Avro holds at most 40,000 objects.",
+    title: "schema or subject too large",
+    help: "A schema with its references takes at most 16 MiB of text, and each text of Avro holds at most 40,000 objects. Of a subject at most 1,000 versions are read.",
 };
 pub static EDITION: Code = Code {
     id: "FB0307",

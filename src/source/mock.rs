@@ -51,6 +51,8 @@ pub enum Refusal {
     GroupAuthorization,
     Corrupt,
     StorageError,
+    /// UNKNOWN_SERVER_ERROR, number -1.
+    Unknown,
     /// The connection is cut.
     Disconnect,
 }
@@ -228,6 +230,7 @@ impl Refusal {
             }
             Refusal::Corrupt => RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_MSG,
             Refusal::StorageError => RDKafkaRespErr::RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR,
+            Refusal::Unknown => RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN,
             Refusal::Disconnect => RDKafkaRespErr::RD_KAFKA_RESP_ERR__TRANSPORT,
         }
     }

@@ -139,6 +139,8 @@ fn table() -> Vec<(Trouble, Verdict)> {
         (Status(501, "NotImplemented"), Stop("FB0707")),
         (ErrorIn200("InternalError"), Again),
         (ErrorIn200("SlowDown"), Again),
+        // Not the store's: something before it that has nobody to pass a request to.
+        (Status(404, ""), Again),
         (Truncated, Again),
         (Empty, Again),
         (Lost, Again),
@@ -161,6 +163,8 @@ fn verdict(verb: Verb, lie: Trouble, usual: Verdict) -> Option<Verdict> {
         // Amazon tells errors in good statuses for completions only; whose answer is nothing but a status
         // has nothing to tell them by, and of what these do nothing is needed.
         (Verb::Abort | Verb::Delete, ErrorIn200(_) | Truncated | Empty) => None,
+        // What is not there need not be given up, and is what was asked.
+        (Verb::Abort | Verb::Delete | Verb::Get, Status(404, "")) => None,
         // A body of any kind is what was asked for; the chain refuses it as a record.
         (Verb::Get, ErrorIn200(_) | Truncated | Empty) => None,
         _ => Some(usual),
@@ -218,6 +222,19 @@ async fn record_that_lands_late_is_the_one_that_was_created() {
     double.plan(Verb::Put, 0, Trouble::Status(403, "AccessDenied"));
     assert_eq!(store.put_create("k", noise(1, 10)).await.unwrap_err().code.id, "FB0703");
     assert_eq!(store.get("k").await, Ok(Some(noise(1, 10))));
+}
+
+/// Applied, and the answer lost: on a store that forgets no upload a second completion would bring back what a
+/// reader has moved away since.
+#[tokio::test]
+async fn completion_whose_answer_is_lost_is_looked_for_before_it_is_sent_again() {
+    let double = Double::start().await;
+    let store = open(&double).await;
+    let staged = stage(&store, "k", &noise(1, 100)).await;
+    double.plan(Verb::Complete, 0, Trouble::Lost);
+    store.publish(&staged).await.unwrap();
+    assert_eq!(double.seen(Verb::Complete).len(), 1);
+    assert_eq!(store.get("k").await, Ok(Some(noise(1, 100))));
 }
 
 #[tokio::test]

@@ -501,6 +501,31 @@ fn start_asks_again_while_a_leader_moves() {
     assert_eq!(starts(&mock, Start::Latest), [Ok(3), Ok(0)]);
 }
 
+/// librdkafka fails the whole question for an error of one partition.
+#[test]
+fn start_of_one_partition_that_brokers_refuse_fails_no_other() {
+    let mock = Mock::new(1).unwrap();
+    mock.create_topic("t", 2).unwrap();
+    fill(&producer(&mock), "t", 0, 0, 3);
+    fill(&producer(&mock), "t", 1, 0, 4);
+    mock.fail(Request::ListOffsets, &[Refusal::TopicAuthorization]);
+    assert_eq!(starts(&mock, Start::Latest), [Ok(3), Ok(4)]);
+    // The question for all, then that for one of them.
+    mock.fail(Request::ListOffsets, &[Refusal::TopicAuthorization; 2]);
+    let found = starts(&mock, Start::Earliest);
+    assert_eq!(found.iter().filter(|start| **start == Ok(0)).count(), 1, "{found:?}");
+    assert_eq!(found.iter().filter(|start| **start == Err("FB0506")).count(), 1, "{found:?}");
+}
+
+#[test]
+fn start_of_a_partition_without_a_leader_fails_no_other() {
+    let mock = Mock::new(1).unwrap();
+    mock.create_topic("t", 2).unwrap();
+    fill(&producer(&mock), "t", 0, 0, 3);
+    mock.lead("t", 1, -1).unwrap();
+    assert_eq!(starts(&mock, Start::Latest), [Ok(3), Err("FB0506")]);
+}
+
 #[test]
 fn broker_errors_lose_and_double_nothing() {
     let mock = Mock::new(3).unwrap();
@@ -532,6 +557,49 @@ fn broker_errors_lose_and_double_nothing() {
         assert_eq!(driver.offsets("t", partition), (0..1_200).collect::<Vec<_>>());
     }
     assert_eq!(driver.stopped, []);
+}
+
+/// librdkafka's message for such an error bears the offset of the record that was not read yet.
+#[test]
+fn fetch_error_at_the_end_of_the_log_hides_no_record() {
+    let mock = Mock::new(1).unwrap();
+    mock.create_topic("t", 1).unwrap();
+    let producer = producer(&mock);
+    fill(&producer, "t", 0, 0, 5);
+    let mut driver = Driver::new(&settings(&mock, "t", Start::Earliest));
+    driver.until("the first records", |d| d.total() >= 5);
+    for round in 0..2 {
+        mock.fail(Request::Fetch, &[Refusal::Unknown]);
+        let noted = |d: &Driver| {
+            let errors = d.source.recent_errors();
+            errors.iter().filter(|text| text.contains("kafka error -1")).count() > round
+        };
+        driver.until("the error", noted);
+        // Longer than positions stay unasked for.
+        driver.settle(40);
+        let end = 5 + round as i64;
+        assert_eq!(driver.next.values().collect::<Vec<_>>(), [&end], "round {round}");
+        fill(&producer, "t", 0, 5 + round, 1);
+        driver.until("the record after the error", |d| d.total() > 5 + round);
+    }
+    assert_eq!(driver.offsets("t", 0), (0..7).collect::<Vec<_>>());
+    assert_eq!(driver.stopped, []);
+}
+
+#[test]
+fn start_further_back_is_not_taken_for_the_position_of_before() {
+    let mock = Mock::new(1).unwrap();
+    mock.create_topic("t", 1).unwrap();
+    fill(&producer(&mock), "t", 0, 0, 20);
+    let mut driver = Driver::new(&settings(&mock, "t", Start::Earliest));
+    driver.until("all records", |d| d.total() >= 20);
+    for round in 0..40 {
+        driver.seen.clear();
+        driver.next.clear();
+        driver.source.start(&TopicPartition::new("t", 0), 15).unwrap();
+        driver.until("the end", |d| d.next.values().any(|next| *next == 20));
+        assert_eq!(driver.offsets("t", 0), [15, 16, 17, 18, 19], "round {round}");
+    }
 }
 
 #[test]

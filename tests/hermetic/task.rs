@@ -185,6 +185,36 @@ fn refused_publish_of_an_earlier_assignment_stops_nothing() {
     assert!(task.wants_input());
 }
 
+/// Else each rebalance would leave one more question behind, and each answer asks the next one.
+#[test]
+fn question_of_an_assignment_that_is_over_is_not_answered() {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let shared = Arc::new(Shared::new(Store::memory(Memory::new(1, 1, Chance::default()))));
+    let server = runtime.block_on(registry::server::start("127.0.0.1:0")).unwrap();
+    let mut config = config("interval: 1h").pipeline.registry;
+    config.urls = vec![server.url.clone()];
+    let registry = Arc::new(registry::Client::new(&config).unwrap());
+    let (sender, answers) = channel();
+    let sender = std::sync::Mutex::new(sender);
+    let answer = Arc::new(move |_, event| sender.lock().unwrap().send(event).unwrap());
+    let mut effects = Effects::new(runtime.handle().clone(), Some(registry), shared, answer);
+    let tp = TopicPartition::new("rows", 0);
+    let ask = |effects: &Effects, id, after_ms| {
+        effects.ask(tp.clone(), SchemaRef::Id(id), after_ms, false);
+    };
+    effects.begin(&tp);
+    ask(&effects, 1, 0);
+    let first = answers.recv_timeout(Duration::from_secs(30)).unwrap();
+    assert!(matches!(first, Event::Schema(SchemaRef::Id(1), Err(_))), "{first:?}");
+    ask(&effects, 2, 200);
+    effects.end(&tp);
+    effects.begin(&tp);
+    ask(&effects, 3, 400);
+    let second = answers.recv_timeout(Duration::from_secs(30)).unwrap();
+    assert!(matches!(second, Event::Schema(SchemaRef::Id(3), Err(_))), "{second:?}");
+}
+
 #[test]
 fn bytes_for_an_upload_that_failed_do_not_count_for_ever() {
     let runtime =

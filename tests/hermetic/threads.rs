@@ -17,6 +17,7 @@ use forebay::position::{Offset, TopicPartition};
 use forebay::record::{RecordBatch, TimestampType};
 use forebay::registry::client::NewSchema;
 use forebay::registry::{self, Language, server};
+use forebay::source::codes;
 use forebay::source::{Event, Source, StartAt, Starts, Ticket, Watermarks};
 use forebay::store::{Chance, Memory, Store};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -48,6 +49,10 @@ struct Script {
     partitions: Option<u32>,
     /// `source.start: latest`
     latest: bool,
+    /// First offset of each log.
+    low: Offset,
+    /// Kafka partitions without a leader.
+    leaderless: Vec<TopicPartition>,
     tickets: u64,
     polls: u64,
 }
@@ -106,9 +111,13 @@ impl Source for Scripted {
         let starts: Starts = partitions
             .iter()
             .map(|tp| {
+                if script.leaderless.contains(tp) {
+                    let text = "offsets of kafka partition: leader not available";
+                    return (tp.clone(), Err(Fault::new(&codes::BROKERS, text)));
+                }
                 let start = if script.latest { script.ends[tp] } else { 0 };
                 let offset = script.committed.get(tp).copied().unwrap_or(start);
-                let log = Watermarks { low: 0, high: script.ends[tp] };
+                let log = Watermarks { low: script.low, high: script.ends[tp] };
                 let (why, committed) = ("test".into(), None);
                 let topic_id = script.topic_id.clone();
                 let partitions = script.partitions;
@@ -423,6 +432,140 @@ fn chain_past_the_end_that_was_asked_before_it_is_asked_again() {
     rig.script().ends.insert(tp(0), 120);
     rig.until("the rest", |s| s.committed.get(&tp(0)) == Some(&120));
     assert_eq!(rig.rows(), (0..120).collect::<Vec<_>>());
+    assert!(rig.leave().stopped.is_empty());
+}
+
+/// As above, where the end of the log would be believed in the end: not before it was asked as often.
+#[test]
+fn chain_is_not_set_back_to_an_end_that_was_asked_before_it_was_read() {
+    let rig = Rig::with(&[100], ", on_truncated_log: reset");
+    rig.happens(Event::Assigned(vec![tp(0)]));
+    rig.until("a commit", |s| s.committed.get(&tp(0)) == Some(&100));
+    {
+        let mut script = rig.script();
+        script.flowing.clear();
+        script.ends.insert(tp(0), 90);
+        script.events.extend([Event::Lost(vec![tp(0)]), Event::Assigned(vec![tp(0)])]);
+    }
+    let asked = rig.script().tickets;
+    rig.until("the old end", |s| s.tickets > asked);
+    let polls = rig.script().polls;
+    rig.until("a while", |s| s.polls > polls + 50);
+    rig.script().ends.insert(tp(0), 120);
+    rig.until("the rest", |s| s.committed.get(&tp(0)) == Some(&120));
+    assert_eq!(rig.rows(), (0..120).collect::<Vec<_>>());
+    assert!(rig.leave().stopped.is_empty());
+}
+
+#[test]
+fn chain_is_set_back_to_an_end_that_stays() {
+    let rig = Rig::with(&[100], ", on_truncated_log: reset");
+    rig.happens(Event::Assigned(vec![tp(0)]));
+    rig.until("a commit", |s| s.committed.get(&tp(0)) == Some(&100));
+    {
+        let mut script = rig.script();
+        script.flowing.clear();
+        script.ends.insert(tp(0), 90);
+        script.events.extend([Event::Lost(vec![tp(0)]), Event::Assigned(vec![tp(0)])]);
+    }
+    rig.until("the end of the log", |s| s.flowing.get(&tp(0)) == Some(&90));
+    rig.script().ends.insert(tp(0), 95);
+    rig.until("the rest", |s| s.committed.get(&tp(0)) == Some(&95));
+    let mut expected: Vec<i64> = (0..100).chain(90..95).collect();
+    expected.sort_unstable();
+    assert_eq!(rig.rows(), expected);
+    assert!(rig.leave().stopped.is_empty());
+}
+
+/// Retention can pass a position at any time.
+#[test]
+fn offsets_lost_during_the_run_are_skipped_where_the_configuration_says_so() {
+    let rig = Rig::with(&[60], ", on_lost_offsets: skip");
+    rig.happens(Event::Assigned(vec![tp(0)]));
+    rig.until("a commit", |s| s.committed.get(&tp(0)) == Some(&60));
+    let gone = || {
+        let text = "kafka partition `rows-0`: offset reset (kafka error -140); stopped";
+        Event::Stopped(tp(0), Fault::new(&codes::POSITION_RANGE, text))
+    };
+    {
+        let mut script = rig.script();
+        script.low = 80;
+        script.flowing.clear();
+        script.ends.insert(tp(0), 100);
+        script.events.push_back(gone());
+    }
+    rig.until("the rest", |s| s.committed.get(&tp(0)) == Some(&100));
+    let expected: Vec<i64> = (0..60).chain(80..100).collect();
+    assert_eq!(rig.rows(), expected);
+    // A log that has the position, and is said not to have it, is asked again so often and no more.
+    for _ in 0..4 {
+        let asked = rig.script().tickets;
+        rig.script().flowing.clear();
+        rig.happens(gone());
+        rig.until("a question, and the answer", |s| s.tickets > asked && s.flowing.len() == 1);
+    }
+    rig.happens(gone());
+    let polls = rig.script().polls;
+    rig.until("a while", |s| s.polls > polls + 50);
+    let ended = rig.leave();
+    let stopped: Vec<_> = ended.stopped.iter().map(|(tp, f)| (tp.partition, f.code.id)).collect();
+    assert_eq!(stopped, [(0, "FB0508")]);
+}
+
+#[test]
+fn offsets_lost_during_the_run_stop_their_partition_where_the_configuration_says_nothing() {
+    let rig = Rig::new(&[60]);
+    rig.happens(Event::Assigned(vec![tp(0)]));
+    rig.until("a commit", |s| s.committed.get(&tp(0)) == Some(&60));
+    rig.happens(Event::Stopped(tp(0), Fault::new(&codes::POSITION_RANGE, "gone")));
+    let polls = rig.script().polls;
+    rig.until("a while", |s| s.polls > polls + 20);
+    assert_eq!(rig.leave().stopped.len(), 1);
+}
+
+/// A broker that restarts leaves its partitions without a leader for a while.
+#[test]
+fn partition_without_a_leader_is_asked_again_and_holds_no_other_up() {
+    let rig = Rig::new(&[30, 40]);
+    rig.script().leaderless = vec![tp(1)];
+    rig.happens(Event::Assigned(vec![tp(0), tp(1)]));
+    rig.until("the other one", |s| s.committed.get(&tp(0)) == Some(&30));
+    let asked = rig.script().tickets;
+    rig.until("more questions", |s| s.tickets > asked + 1);
+    assert!(!rig.script().flowing.contains_key(&tp(1)));
+    rig.script().leaderless.clear();
+    rig.until("the one with a leader again", |s| s.committed.get(&tp(1)) == Some(&40));
+    assert!(rig.leave().stopped.is_empty());
+}
+
+/// The client refuses an assignment: nothing is wrong with the partition.
+#[test]
+fn partition_whose_stop_passes_is_started_again() {
+    let rig = Rig::new(&[30]);
+    rig.happens(Event::Assigned(vec![tp(0)]));
+    rig.until("a commit", |s| s.committed.get(&tp(0)) == Some(&30));
+    rig.script().flowing.clear();
+    rig.script().ends.insert(tp(0), 50);
+    rig.happens(Event::Stopped(tp(0), Fault::new(&codes::BROKERS, "no thread")));
+    rig.until("the rest", |s| s.committed.get(&tp(0)) == Some(&50));
+    assert_eq!(rig.rows(), (0..50).collect::<Vec<_>>());
+    assert!(rig.leave().stopped.is_empty());
+}
+
+/// The run ends well if all that was stopped has recovered.
+#[test]
+fn partition_that_comes_again_after_a_stop_is_not_stopped_in_the_end() {
+    let rig = Rig::new(&[30]);
+    rig.happens(Event::Assigned(vec![tp(0)]));
+    rig.until("a commit", |s| s.committed.get(&tp(0)) == Some(&30));
+    {
+        let mut script = rig.script();
+        script.flowing.clear();
+        script.ends.insert(tp(0), 50);
+        let stop = Event::Stopped(tp(0), Fault::new(&codes::PARTITION, "refused"));
+        script.events.extend([stop, Event::Lost(vec![tp(0)]), Event::Assigned(vec![tp(0)])]);
+    }
+    rig.until("the rest", |s| s.committed.get(&tp(0)) == Some(&50));
     assert!(rig.leave().stopped.is_empty());
 }
 

@@ -28,6 +28,7 @@ pub(crate) fn assigned(stop_at: Option<i64>) -> Event {
         topic_id: None,
         partitions: None,
         kafka: Assigned { start: 0, committed: None, low: 0, high: 100 },
+        end_is_sure: true,
         stop_at,
     }))
 }

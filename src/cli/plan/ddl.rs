@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field};
+use arrow::datatypes::{DataType, Field, TimeUnit};
 use clap::ValueEnum;
 
 use super::DDL;
@@ -16,6 +16,7 @@ use super::report::Report;
 use crate::config::{Pipeline, SinkUrl};
 use crate::error::Fault;
 use crate::evolve::sql::Dialect;
+use crate::evolve::verdict::ROW_BY_ROW;
 use crate::partition::Partitioner;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -113,7 +114,12 @@ pub(super) fn statement(
         );
         return Err(Fault::new(&DDL, text));
     }
-    let mut made = Made { dialect: ddl.dialect(), comments: Vec::new(), columns: Vec::new() };
+    let mut made = Made {
+        dialect: ddl.dialect(),
+        comments: Vec::new(),
+        columns: Vec::new(),
+        properties: String::new(),
+    };
     for field in columns.fields() {
         made.column(field, partitions, ddl);
     }
@@ -122,6 +128,14 @@ pub(super) fn statement(
             &DDL,
             format!("columns: none that {} reads, one required", ddl.name()),
         ));
+    }
+    let millis = columns.fields().iter().any(|field| has_millis(field.data_type()));
+    if ddl == Ddl::Iceberg && millis {
+        made.comments.push(
+            "milliseconds: Spark's vectorized reader of Iceberg tables takes them for microseconds"
+                .to_owned(),
+        );
+        made.properties = format!("TBLPROPERTIES ({ROW_BY_ROW})\n");
     }
     made.partitions_of(partitions, ddl);
     let body = match ddl {
@@ -140,6 +154,8 @@ struct Made {
     comments: Vec<String>,
     /// Name and type.
     columns: Vec<(String, String)>,
+    /// Iceberg's clause of properties.
+    properties: String,
 }
 
 impl Made {
@@ -252,8 +268,9 @@ impl Made {
             _ => (String::new(), table.to_owned()),
         };
         let table = self.dialect.text(&table);
+        let properties = &self.properties;
         format!(
-            "CREATE TABLE {name} (\n{list}\n)\nUSING iceberg\n{by};\nCALL {catalog}system.add_files(table => {table}, source_table => {source});"
+            "CREATE TABLE {name} (\n{list}\n)\nUSING iceberg\n{by}{properties};\nCALL {catalog}system.add_files(table => {table}, source_table => {source});"
         )
         .replace("iceberg\n;", "iceberg;")
         .replace(")\n;", ");")
@@ -295,6 +312,16 @@ impl Made {
             self.dialect.table(table),
             selected.join(",\n")
         )
+    }
+}
+
+/// Whether a time in milliseconds stands in it.
+fn has_millis(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Timestamp(TimeUnit::Millisecond, _) => true,
+        DataType::Struct(fields) => fields.iter().any(|field| has_millis(field.data_type())),
+        DataType::List(item) | DataType::Map(item, _) => has_millis(item.data_type()),
+        _ => false,
     }
 }
 

@@ -5,7 +5,9 @@
 use std::sync::Arc;
 
 use super::{Action, Assigned, Authority, Chains, Machine, Phase, Place, Ticket};
-use crate::commit::codes::{AHEAD, LINK, RETENTION, START, STATE_LOST, TOPIC_IDENTITY, TRUNCATED};
+use crate::commit::codes::{
+    AHEAD, LINK, RETENTION, START, STATE_LOST, TOPIC_IDENTITY, TOPIC_UNKNOWN, TRUNCATED,
+};
 use crate::commit::head::{Next, Search};
 use crate::commit::record::{self, File, Hint, Identity, Kind, Point, Record, Skipped};
 use crate::error::{Code, Fault};
@@ -109,7 +111,24 @@ impl Machine {
         }
         let mine = record::topic_folder(&self.identity);
         let another = found.folders.iter().find(|folder| !folder.starts_with(&mine));
+        let nameless = record::nameless_folder(&self.identity);
         match another {
+            // No id is no other id: brokers that come up may name none for a while.
+            Some(folder) if self.identity.topic_id.is_none() => Err(Fault::new(
+                &TOPIC_UNKNOWN,
+                format!(
+                    "topic `{}`: the brokers name no id, the one of the chain in `{folder}` required",
+                    self.identity.topic
+                ),
+            )),
+            Some(_) if found.folders.contains(&nameless) => Err(Fault::new(
+                &TOPIC_IDENTITY,
+                format!(
+                    "topic `{}`: its id is `{}` now, and `{nameless}` holds a chain of when the brokers named none; whether it is the same topic is not known",
+                    self.identity.topic,
+                    self.identity.topic_id.as_deref().unwrap_or("none"),
+                ),
+            )),
             Some(folder) if !self.policy.restart_recreated => Err(Fault::new(
                 &TOPIC_IDENTITY,
                 format!(
@@ -119,7 +138,12 @@ impl Machine {
                 ),
             )),
             // What the group has committed belongs to the topic that is no more.
-            Some(_) => self.claim(Some(self.assigned.low), out),
+            Some(_) => {
+                // A text of its is none of the new chain's: it would say that what the new one's last record
+                // names is published.
+                Arc::make_mut(&mut self.assigned).committed = None;
+                self.claim(Some(self.assigned.low), out)
+            }
             None if hint_gone => Err(self.state_lost()),
             // Who wrote a second record had seen that Kafka took the first one.
             None if found.seq_max > 1 => self.adopt(found, out),

@@ -1,8 +1,9 @@
 //! Where Kafka and the chain part ways. Every order of events is `tests/explorer`'s.
 
 use super::*;
-use crate::commit::record::tests::{identity, record};
-use crate::commit::record::{Kind, topic_folder};
+use crate::commit::record::tests::{file, identity, record};
+use crate::commit::record::{Kind, Role, topic_folder};
+use crate::store::Handle;
 
 /// Answers from a chain until records flow or a fault comes; what was put is in the chain then.
 fn assign(
@@ -17,12 +18,24 @@ fn assign(
 /// As [`assign`]; beside the folders, how many Kafka partitions the topic had at first.
 fn assign_of(
     chain: &mut Vec<Record>,
-    (folders, partitions): (&[&str], Option<u32>),
+    beside: (&[&str], Option<u32>),
     policy: Policy,
     assigned: Assigned,
 ) -> Result<(Offset, u64), &'static str> {
+    assign_as(identity(), chain, beside, policy, assigned, &mut Vec::new())
+}
+
+/// As [`assign_of`], of any topic; `published` gets the seqs of the records whose files were to be published.
+fn assign_as(
+    identity: Identity,
+    chain: &mut Vec<Record>,
+    (folders, partitions): (&[&str], Option<u32>),
+    policy: Policy,
+    assigned: Assigned,
+    published: &mut Vec<u64>,
+) -> Result<(Offset, u64), &'static str> {
     let owner: Arc<str> = format!("owner{}", chain.len()).into();
-    let mut machine = Machine::new(Arc::new(identity()), owner, assigned, policy, Ticket(0));
+    let mut machine = Machine::new(Arc::new(identity), owner, assigned, policy, Ticket(0));
     let mut todo = Vec::new();
     machine.begin(&mut todo);
     while let Some(action) = todo.pop() {
@@ -32,10 +45,11 @@ fn assign_of(
                 let found = chain.get(seq as usize - 1).cloned().map(Arc::new);
                 machine.record(ticket, seq, found, &mut out)
             }
-            Action::Put { ticket, record, .. } => {
+            Action::Put { ticket, record, .. } if record.seq > chain.len() as u64 => {
                 chain.push(Record::clone(&record));
                 machine.wrote(ticket, Wrote::Created, &mut out)
             }
+            Action::Put { ticket, .. } => machine.wrote(ticket, Wrote::Doubt, &mut out),
             Action::List { ticket } => {
                 let folders = folders.iter().map(|f| (*f).to_owned()).collect();
                 machine.chains(
@@ -44,7 +58,10 @@ fn assign_of(
                     &mut out,
                 )
             }
-            Action::Publish { ticket, .. } => machine.published(ticket, &mut out),
+            Action::Publish { ticket, seq, .. } => {
+                published.push(seq);
+                machine.published(ticket, &mut out)
+            }
             Action::Flow { offset, epoch } => return Ok((offset, epoch)),
             _ => Ok(()),
         };
@@ -136,6 +153,50 @@ fn topic_made_anew_stops_or_begins_at_the_start_of_its_log() {
     // A chain of another Kafka partition of the same topic is none of this.
     assert_eq!(assign(&mut Vec::new(), &[&own], STOP, log(5, 100)), Ok((5, 1)));
     assert_eq!(assign(&mut Vec::new(), &[&own, other], STOP, log(5, 100)), Err("FB0927"));
+}
+
+/// Brokers that name no id say nothing of the topic: neither that it is another one, nor that it is the same.
+#[test]
+fn topic_without_an_id_is_never_taken_for_another_one() {
+    let own = topic_folder(&identity());
+    let nameless = Identity { topic_id: None, ..identity() };
+    let none = topic_folder(&nameless);
+    for policy in [STOP, GO_ON] {
+        let start = |identity: &Identity, folders: &[&str]| {
+            let (mut chain, mut published) = (Vec::new(), Vec::new());
+            let beside = (folders, None);
+            assign_as(identity.clone(), &mut chain, beside, policy, log(5, 100), &mut published)
+        };
+        // The brokers say no id for a moment: asked again.
+        assert_eq!(start(&nameless, &[&own]), Err("FB0903"));
+        assert_eq!(start(&nameless, &[&none, &own]), Err("FB0903"));
+        // They did not say ids before, and do now: nobody can tell which topic that was.
+        assert_eq!(start(&identity(), &[&none]), Err("FB0927"));
+        assert_eq!(start(&nameless, &[&none]), Ok((5, 1)));
+    }
+}
+
+/// The group's offset and text may still be those of the topic that is no more.
+#[test]
+fn groups_text_of_the_topic_of_before_says_nothing_of_the_new_ones_records() {
+    let other = "_forebay/orders/log/shop.orders~another/";
+    let own = topic_folder(&identity());
+    for offset in [20, 7_000] {
+        let committed = Some((offset, "fb1:500:id-of-the-old-topic".to_owned()));
+        let (mut chain, mut published) = (chain(3), Vec::new());
+        let staged = Handle::Local { name: "o/f".into(), inode: 1, mtime_ns: 1 };
+        chain[2].files = vec![file(Role::Data, staged)];
+        let found = assign_as(
+            identity(),
+            &mut chain,
+            (&[&own, other], None),
+            GO_ON,
+            Assigned { start: 5, committed, ..log(5, 100) },
+            &mut published,
+        );
+        assert_eq!(found, Ok((40, 2)));
+        assert_eq!(published, [3], "what the last record names");
+    }
 }
 
 #[test]

@@ -35,7 +35,7 @@ pub(crate) fn record(seq: u64) -> Record {
     }
 }
 
-fn file(role: Role, staged: Handle) -> File {
+pub(crate) fn file(role: Role, staged: Handle) -> File {
     File {
         key: "shop.orders/country=FR/shop.orders+3+00000000000000000020+0000000000001-0a1b2c3d.parquet".into(),
         bytes: 1_234,

@@ -36,7 +36,7 @@ impl Task {
         assignment: Assignment,
         out: &mut Vec<Action>,
     ) -> Result<(), Fault> {
-        let Assignment { owner, topic_id, partitions, kafka, stop_at } = assignment;
+        let Assignment { owner, topic_id, partitions, kafka, end_is_sure, stop_at } = assignment;
         if self.machine.is_some() {
             return Ok(());
         }
@@ -54,7 +54,8 @@ impl Task {
         };
         self.stop_at = stop_at;
         self.high = kafka.high;
-        let policy = self.settings.policy;
+        let mut policy = self.settings.policy;
+        policy.reset_truncated &= end_is_sure;
         let identity = Arc::new(identity);
         self.topic_partitions = partitions;
         let machine = Machine::new(identity, owner.into(), kafka, policy, self.first_ticket);

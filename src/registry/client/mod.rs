@@ -2,7 +2,7 @@
 //!
 //! Owns: the cache, one request for all who ask at once, following references.
 //! Does not own: what waits for a schema (`pipeline`).
-//! Bounded by: [`SCHEMAS_MAX`] schemas, 256 references, [`DEPTH_MAX`] levels, 16 MiB of text, and 8 MiB
+//! Bounded by: [`SCHEMAS_MAX`] schemas, [`VERSIONS_MAX`] versions of a subject, 256 references, [`DEPTH_MAX`] levels, 16 MiB of text, and 8 MiB
 //! an answer.
 
 mod guard;
@@ -37,6 +37,8 @@ pub(super) use transport::{explain, read};
 pub const SCHEMAS_MAX: u64 = 10_000;
 /// Most bytes of text of referenced schemas kept.
 const TEXTS_BYTES_MAX: u64 = 32 << 20;
+/// Versions of one subject that a history has.
+const VERSIONS_MAX: usize = 1_000;
 /// Deepest chain of references.
 pub const DEPTH_MAX: u32 = 32;
 /// How long "unknown" and "bad" are kept: a registry's replicas may lag, an operator may repair.
@@ -225,7 +227,7 @@ impl Client {
                 return Ok(Arc::new(History { versions: vec![Numbered { version, schema }] }));
             }
             Want::Version(version) => vec![version],
-            Want::All => self.versions(subject).await?,
+            Want::All => few(subject, self.versions(subject).await?)?,
         };
         let mut versions = Vec::with_capacity(numbers.len());
         for version in numbers {
@@ -466,6 +468,18 @@ impl Client {
 
 fn shape(what: &str, found: &str) -> Lookup {
     Lookup::Bad(Fault::new(&BAD, format!("{what}: the registry answers with {found}")))
+}
+
+/// A history is held in memory, each version once.
+fn few(subject: &str, numbers: Vec<u32>) -> Result<Vec<u32>, Lookup> {
+    let found = numbers.len();
+    if found <= VERSIONS_MAX {
+        return Ok(numbers);
+    }
+    let text = format!(
+        "subject `{subject}`: `{found}` versions, at most {VERSIONS_MAX} are read; delete old ones"
+    );
+    Err(Lookup::Unavailable(Fault::new(&TOO_LARGE, text)))
 }
 
 struct KeepRefusalsBriefly;

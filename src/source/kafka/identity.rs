@@ -11,6 +11,7 @@ use std::sync::Arc;
 use rdkafka::bindings as sys;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::types::RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR as NO_ERROR;
 
 use super::ANSWER_MAX;
 use super::context::Context;
@@ -18,6 +19,7 @@ use super::raw::{Event, Queue};
 use super::start::with_recent;
 use crate::error::Fault;
 use crate::source::codes::BROKERS;
+use crate::source::properties::lower;
 
 struct Names(NonNull<sys::rd_kafka_TopicCollection_t>);
 
@@ -41,14 +43,16 @@ pub(super) fn topic_ids(
     client: &BaseConsumer<Context>,
     topics: &[Arc<str>],
 ) -> Result<Vec<Option<String>>, Fault> {
-    describe(client, topics).map(|found| found.into_iter().map(|about| about.id).collect())
+    // A topic that is gone says nothing of itself.
+    let id = |about: Result<About, Fault>| about.ok().and_then(|about| about.id);
+    describe(client, topics).map(|found| found.into_iter().map(id).collect())
 }
 
-/// Topics in the order asked for.
+/// Topics in the order asked for. The outer error: no answer; an inner one concerns its topic only.
 pub(super) fn describe(
     client: &BaseConsumer<Context>,
     topics: &[Arc<str>],
-) -> Result<Vec<About>, Fault> {
+) -> Result<Vec<Result<About, Fault>>, Fault> {
     let fault = |text: &str| Fault::new(&BROKERS, format!("ids of topics: {text}"));
     if topics.is_empty() {
         return Ok(Vec::new());
@@ -62,7 +66,7 @@ pub(super) fn describe(
     .map(Names)
     .ok_or_else(|| fault("no memory"))?;
     if !has_controller(client) {
-        return Ok(vec![About::default(); topics.len()]);
+        return Ok(vec![Ok(About::default()); topics.len()]);
     }
     let queue = Queue::new(client.client()).ok_or_else(|| fault("no queue"))?;
     // SAFETY: a live client, queue and collection; null options are the defaults; all is copied.
@@ -81,20 +85,25 @@ pub(super) fn describe(
         return Err(fault(&with_recent(client, &err)));
     }
     let found = read(&event);
-    Ok(topics.iter().map(|topic| found.get(&**topic).cloned().unwrap_or_default()).collect())
+    let about = |topic: &Arc<str>| {
+        let missing = || Err(fault(&format!("no answer for `{topic}`")));
+        found.get(&**topic).cloned().unwrap_or_else(missing)
+    };
+    Ok(topics.iter().map(about).collect())
 }
 
 /// The question goes to the controller. Where the one that the brokers name is none of them (librdkafka's mock
 /// cluster), it would never be answered; brokers between two controllers name none, and are asked.
 fn has_controller(client: &BaseConsumer<Context>) -> bool {
+    let brokers = client.fetch_metadata(Some("_"), ANSWER_MAX);
+    // The one of this answer, and not one of before that has left since.
     // SAFETY: a live client.
     let id = unsafe { sys::rd_kafka_controllerid(client.client().native_ptr(), 0) };
-    let brokers = || client.fetch_metadata(Some("_"), ANSWER_MAX);
-    id < 0 || brokers().map_or(true, |m| m.brokers().iter().any(|b| b.id() == id))
+    id < 0 || brokers.map_or(true, |m| m.brokers().iter().any(|b| b.id() == id))
 }
 
 /// Topics by name.
-fn read(event: &Event) -> HashMap<String, About> {
+fn read(event: &Event) -> HashMap<String, Result<About, Fault>> {
     let mut count = 0;
     // SAFETY: a live event; the result, if it is one of this kind, lives as long as it.
     let topics = unsafe {
@@ -113,7 +122,9 @@ fn read(event: &Event) -> HashMap<String, About> {
 }
 
 /// SAFETY (for the caller): null, or a description that lives.
-unsafe fn read_one(topic: *const sys::rd_kafka_TopicDescription_t) -> Option<(String, About)> {
+unsafe fn read_one(
+    topic: *const sys::rd_kafka_TopicDescription_t,
+) -> Option<(String, Result<About, Fault>)> {
     if topic.is_null() {
         return None;
     }
@@ -125,6 +136,13 @@ unsafe fn read_one(topic: *const sys::rd_kafka_TopicDescription_t) -> Option<(St
             return None;
         }
         let text = |c: *const c_char| CStr::from_ptr(c).to_string_lossy().into_owned();
+        let name = text(name);
+        let error = sys::rd_kafka_TopicDescription_error(topic);
+        if !error.is_null() && sys::rd_kafka_error_code(error) != NO_ERROR {
+            // With it comes an id of zeros, which would say that the topic has none.
+            let said = text(sys::rd_kafka_error_string(error));
+            return Some((name.clone(), Err(refused(&name, &said))));
+        }
         let zero = id.is_null()
             || (sys::rd_kafka_Uuid_most_significant_bits(id) == 0
                 && sys::rd_kafka_Uuid_least_significant_bits(id) == 0);
@@ -133,6 +151,10 @@ unsafe fn read_one(topic: *const sys::rd_kafka_TopicDescription_t) -> Option<(St
         let mut count = 0;
         sys::rd_kafka_TopicDescription_partitions(topic, &mut count);
         let partitions = u32::try_from(count).ok().filter(|count| *count > 0);
-        Some((text(name), About { id, partitions }))
+        Some((name, Ok(About { id, partitions })))
     }
+}
+
+fn refused(topic: &str, said: &str) -> Fault {
+    Fault::new(&BROKERS, format!("id of topic `{topic}`: {}", lower(said)))
 }

@@ -1,4 +1,11 @@
 //! The started Kafka partitions of a source, and how a turn reads them.
+//!
+//! librdkafka's own position of a partition is believed only while it follows from records and control
+//! records that were read. It does not
+//! - after an error message: the call that reads a queue counts it like a record, by the offset that it
+//!   bears, which is that of the next record, not read yet. The position would pass that record, and a pause
+//!   in a rebalance would make librdkafka itself skip it. The partition is assigned anew where we stand.
+//! - after an assignment, until the stop of the one before it is served: a moment later, elsewhere.
 
 use std::ffi::CString;
 
@@ -17,6 +24,10 @@ use crate::source::codes::ASSIGNMENT;
 
 /// How often positions are asked for that records do not show (control records, aborted ones).
 const POSITION_MS: u64 = 250;
+/// Pause before a partition is assigned anew after an error that the client gets over.
+const AGAIN_MS: u64 = 500;
+/// How long the end of an earlier assignment is waited for before it is asked for again.
+const SETTLE_MS: u64 = 10_000;
 
 /// A started Kafka partition.
 pub(super) struct Lane {
@@ -28,6 +39,18 @@ pub(super) struct Lane {
     stopped: bool,
     /// The queue was empty at the last read.
     drained: bool,
+    /// The client has forgotten the position of an earlier assignment. Until then nothing is read: what is
+    /// read sets the position anew.
+    settled: bool,
+    /// Not read: to be assigned anew at `next`, at this time.
+    again_at: Option<u64>,
+    began_ms: u64,
+}
+
+impl Lane {
+    fn reads(&self) -> bool {
+        !self.stopped && self.settled && self.again_at.is_none()
+    }
 }
 
 impl KafkaSource {
@@ -42,7 +65,17 @@ impl KafkaSource {
         let queue = PartitionQueue::take(client, partition).ok_or_else(refused)?;
         let topic = CString::new(&*partition.topic).map_err(|_| refused())?;
         let partition = partition.clone();
-        Ok(Lane { partition, topic, queue, next, stopped: false, drained: false })
+        Ok(Lane {
+            partition,
+            topic,
+            queue,
+            next,
+            stopped: false,
+            drained: false,
+            settled: false,
+            again_at: None,
+            began_ms: self.clock.now().mono_ms,
+        })
     }
 
     /// Reads every queue that has room once, a fair start each time.
@@ -51,13 +84,14 @@ impl KafkaSource {
         room: &mut dyn FnMut(&TopicPartition) -> usize,
         out: &mut Vec<Event>,
     ) {
+        self.settle_lanes();
         let count = self.lanes.len();
         self.turn = self.turn.wrapping_add(1);
         for step in 0..count {
             let Some(lane) = self.lanes.get_mut((self.turn.wrapping_add(step)) % count) else {
                 return;
             };
-            if lane.stopped {
+            if !lane.reads() {
                 continue;
             }
             let room = room(&lane.partition);
@@ -74,10 +108,34 @@ impl KafkaSource {
                 lane.next = batch.next;
                 out.push(Event::Batch(batch));
             }
+            if read.misplaced {
+                lane.again_at = Some(self.clock.now().mono_ms.saturating_add(AGAIN_MS));
+            }
             if let Some(fault) = read.fault {
                 lane.stopped = true;
                 out.push(Event::Stopped(lane.partition.clone(), fault));
             }
+        }
+    }
+
+    /// Lets lanes be read whose partition has no position from before, and assigns those anew that are due.
+    fn settle_lanes(&mut self) {
+        let Some(client) = &self.client else { return };
+        let mut again = Vec::new();
+        for lane in self.lanes.iter_mut().filter(|lane| !lane.reads() && !lane.stopped) {
+            if !lane.settled {
+                lane.settled = has_no_position(client.client().native_ptr(), &lane.partition);
+            }
+            let unsettled_until = lane.began_ms.saturating_add(SETTLE_MS);
+            let at = lane.again_at.or((!lane.settled).then_some(unsettled_until));
+            if at.is_some_and(|at| at <= self.clock.now().mono_ms) {
+                again.push((lane.partition.clone(), lane.next));
+            }
+        }
+        for (partition, next) in again {
+            self.lanes.retain(|lane| lane.partition != partition);
+            // Refused only for one that is not ours any more.
+            let _ = self.group.start(&partition, next);
         }
     }
 
@@ -93,7 +151,7 @@ impl KafkaSource {
         }
         self.positions_at = now;
         let Some(client) = &self.client else { return };
-        let drained = |lane: &&mut Lane| lane.drained && !lane.stopped;
+        let drained = |lane: &&mut Lane| lane.drained && lane.reads();
         let mut list = TopicPartitionList::new();
         for lane in self.lanes.iter_mut().filter(drained) {
             list.add_partition(&lane.partition.topic, lane.partition.partition);
@@ -117,4 +175,14 @@ impl KafkaSource {
             }
         }
     }
+}
+
+/// Whether nothing was read of the partition since it was assigned, as far as the client knows; no IO.
+fn has_no_position(client: *mut sys::rd_kafka_t, partition: &TopicPartition) -> bool {
+    let mut list = TopicPartitionList::new();
+    list.add_partition(&partition.topic, partition.partition);
+    // SAFETY: a live client, a list that we own.
+    let err = unsafe { sys::rd_kafka_position(client, list.ptr()) };
+    err == RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR
+        && list.elements().iter().all(|e| e.offset() == rdkafka::Offset::Invalid)
 }

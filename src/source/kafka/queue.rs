@@ -141,6 +141,8 @@ pub(super) struct Read {
     pub(super) drained: bool,
     /// Errors that the client gets over by itself.
     pub(super) notes: Vec<String>,
+    /// One of them bore the offset of a record that was not read: the client's position is beyond it.
+    pub(super) misplaced: bool,
 }
 
 /// The queue of one started Kafka partition, not forwarded to the consumer's main queue.
@@ -200,11 +202,19 @@ impl PartitionQueue {
         batch.reserve(self.stash.len(), bytes.min(room.saturating_add(bytes / self.stash.len())));
         while batch.bytes() < room {
             let Some(message) = self.stash.pop_front() else { break };
-            if let Err(fault) = take_one(&message, partition, &mut batch, &mut read.notes) {
-                self.stash.clear();
-                read.fault = Some(fault);
-                break;
+            match take_one(&message, partition, &mut batch) {
+                Ok(None) => continue,
+                Ok(Some(note)) => {
+                    read.notes.push(note);
+                    read.misplaced = message.raw().offset >= -1;
+                    if !read.misplaced {
+                        continue;
+                    }
+                }
+                Err(fault) => read.fault = Some(fault),
             }
+            self.stash.clear();
+            break;
         }
         read.drained = empty && self.stash.is_empty();
         read.batch = (!batch.is_empty()).then_some(batch);
@@ -229,28 +239,25 @@ impl PartitionQueue {
     }
 }
 
-/// Copies one message into the batch, skips it, or says why the partition stops.
+/// Copies one message into the batch, skips it, or says why the partition stops. A text: an error that
+/// the client gets over.
 fn take_one(
     message: &Message,
     partition: &TopicPartition,
     batch: &mut RecordBatch,
-    notes: &mut Vec<String>,
-) -> Result<(), Fault> {
+) -> Result<Option<String>, Fault> {
     let err = message.error();
     if err != 0 {
         let text = message.value().map(String::from_utf8_lossy).unwrap_or_default();
         return match judge(err, text.trim_end_matches('\0'), partition, batch.next) {
-            Verdict::Ignore => Ok(()),
-            Verdict::Log(text) => {
-                notes.push(format!("kafka partition `{partition}`: {text}"));
-                Ok(())
-            }
+            Verdict::Ignore => Ok(None),
+            Verdict::Log(text) => Ok(Some(format!("kafka partition `{partition}`: {text}"))),
             Verdict::Stop(fault) => Err(fault),
         };
     }
     let raw = message.raw();
     if raw.offset < batch.next {
-        return Ok(());
+        return Ok(None);
     }
     if raw.offset == Offset::MAX {
         return Err(Fault::new(
@@ -271,7 +278,7 @@ fn take_one(
         None => batch.push(raw.offset, timestamp, kind, key, value, std::iter::empty()),
         Some(headers) => push_headers(batch, raw.offset, timestamp, kind, key, value, &headers),
     }
-    Ok(())
+    Ok(None)
 }
 
 /// The rarer half: a record with headers. Names that are not UTF-8 get replacement characters.

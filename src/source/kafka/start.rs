@@ -51,24 +51,28 @@ pub(super) fn resolve(
     topics.sort_unstable();
     topics.dedup();
     let about = identity::describe(client, &topics)?;
-    let about: HashMap<Arc<str>, About> = topics
+    let about: HashMap<Arc<str>, Result<About, Fault>> = topics
         .into_iter()
         .zip(about)
         .map(|(topic, about)| {
-            let partitions = about.partitions.or_else(|| count(client, &topic));
-            (topic, About { partitions, ..about })
+            let about = about.map(|about| {
+                let partitions = about.partitions.or_else(|| count(client, &topic));
+                About { partitions, ..about }
+            });
+            (topic, about)
         })
         .collect();
     let resolved = partitions.iter().map(|partition| {
         let missing = || unanswered(partition);
         let start = (|| {
             let committed = committed.remove(partition).ok_or_else(missing)??;
-            let low = low.remove(partition).ok_or_else(missing)??.unwrap_or(0);
-            let high = high.remove(partition).ok_or_else(missing)??.unwrap_or(low);
+            let low = low.remove(partition).ok_or_else(missing)??.ok_or_else(missing)?;
+            // Anything in its place could be taken for a log that was cut.
+            let high = high.remove(partition).ok_or_else(missing)??.ok_or_else(missing)?;
             let timed = timed.remove(partition).transpose()?.flatten();
             let log = Watermarks { low, high: high.max(low) };
             let About { id: topic_id, partitions } =
-                about.get(&partition.topic).cloned().unwrap_or_default();
+                about.get(&partition.topic).cloned().ok_or_else(missing)??;
             decide(source, partition, committed, log, timed).map(|s| StartAt {
                 topic_id,
                 partitions,
@@ -176,6 +180,42 @@ fn offsets(
     partitions: &[TopicPartition],
     what: Raw,
 ) -> Result<Answers<Option<Offset>>, Fault> {
+    match ask_offsets(client, partitions, what, MOVES_MAX) {
+        // What a broker says of one partition fails the question for all: each is asked for itself.
+        Err(e) if partitions.len() > 1 && is_said(&e) => {
+            let mut answers = Answers::new();
+            for partition in partitions {
+                let one = std::slice::from_ref(partition);
+                match ask_offsets(client, one, what, 0) {
+                    Ok(answer) => answers.extend(answer),
+                    Err(e) if is_said(&e) => {
+                        answers.insert(partition.clone(), Err(unasked(client, &e)));
+                    }
+                    Err(e) => return Err(unasked(client, &e)),
+                }
+            }
+            Ok(answers)
+        }
+        answers => answers.map_err(|e| unasked(client, &e)),
+    }
+}
+
+fn unasked(client: &BaseConsumer<Context>, error: &KafkaError) -> Fault {
+    Fault::new(&BROKERS, format!("offsets of the logs: {}", with_recent(client, error)))
+}
+
+/// True for what a broker answered. librdkafka's own errors (no connection, no answer in time) are below -1,
+/// and concern all partitions alike.
+fn is_said(error: &KafkaError) -> bool {
+    error.rdkafka_error_code().is_some_and(|code| code as i32 >= -1)
+}
+
+fn ask_offsets(
+    client: &BaseConsumer<Context>,
+    partitions: &[TopicPartition],
+    what: Raw,
+    moves_max: u32,
+) -> Result<Answers<Option<Offset>>, KafkaError> {
     let mut tries = 0;
     let list = loop {
         let mut list = TopicPartitionList::with_capacity(partitions.len());
@@ -185,14 +225,11 @@ fn offsets(
         match client.offsets_for_times(list, WAIT) {
             Ok(list) => break list,
             // A leader that moves fails the whole request; it has refreshed the metadata as well.
-            Err(e) if tries < MOVES_MAX && moved(&e) => {
+            Err(e) if tries < moves_max && moved(&e) => {
                 tries += 1;
                 clock::System::new().block(MOVE_WAIT);
             }
-            Err(e) => {
-                let text = with_recent(client, &e);
-                return Err(Fault::new(&BROKERS, format!("offsets of the logs: {text}")));
-            }
+            Err(e) => return Err(e),
         }
     };
     let mut answers = Answers::new();

@@ -43,7 +43,7 @@ impl S3 {
                     self.counts.add(verb, Outcome::Ok);
                     return Ok(Answer::Ok(answer));
                 }
-                Err(failure) => failure,
+                Err(failure) => failure.of(verb),
             };
             let negative = match failure.class {
                 Class::Absent => Answer::Absent,

@@ -16,6 +16,9 @@ const QUOTE_MAX: usize = 400;
 /// Said in place of a code.
 const WITHOUT: &str = "without a code";
 
+/// Said before what is no answer of S3's form.
+const NOT_UNDERSTOOD: &str = "answer not understood";
+
 /// What a failed request means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
@@ -51,6 +54,22 @@ impl Failure {
     pub fn is_mute(&self) -> bool {
         let status = self.said.split(' ').next();
         matches!(status, Some("400" | "401" | "403")) && self.said.ends_with(WITHOUT)
+    }
+
+    fn is_codeless(&self) -> bool {
+        self.said.contains(WITHOUT) || self.said.starts_with(NOT_UNDERSTOOD)
+    }
+
+    /// As the answer to this request. A 404 that names no code, to one that does not ask what is there, is not the
+    /// store's: a proxy before it that has no place to pass it to, as while it is set up anew.
+    pub fn of(self, verb: Verb) -> Self {
+        let asks = matches!(verb, Verb::Get | Verb::Head | Verb::Abort | Verb::Delete);
+        match self.class {
+            Class::Absent if !asks && self.is_codeless() => {
+                Self { class: Class::Transient, ..self }
+            }
+            _ => self,
+        }
     }
 
     /// The same one, where something else shows that it may pass.
@@ -121,7 +140,8 @@ where
     let status = error.raw_response().map(|r| r.status().as_u16());
     match &error {
         SdkError::ServiceError(service) => {
-            let (code, message) = (service.err().code(), service.err().message());
+            let code = service.err().code().filter(|code| !code.is_empty());
+            let message = service.err().message();
             let class = classify(status.unwrap_or(0), code, message.unwrap_or_default());
             let region = service.raw().headers().get("x-amz-bucket-region");
             let mut said = format!("{} {}", status.unwrap_or(0), code.unwrap_or(WITHOUT));
@@ -138,7 +158,7 @@ where
                 Some(200..=299) | None => Class::Transient,
                 Some(status) => classify(status, None, ""),
             };
-            Failure { class, said: quote(&format!("answer not understood: {}", chain(&error))) }
+            Failure { class, said: quote(&format!("{NOT_UNDERSTOOD}: {}", chain(&error))) }
         }
         SdkError::TimeoutError(_) => {
             Failure { class: Class::Transient, said: "no answer in time".to_owned() }

@@ -1,5 +1,6 @@
 //! Multipart uploads: staged part by part, visible when completed.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use aws_sdk_s3::config::Config;
@@ -150,14 +151,22 @@ impl S3 {
             .multipart_upload(
                 CompletedMultipartUpload::builder().set_parts(Some(parts.collect())).build(),
             );
-        let send = || async {
+        let (request, sent) = (&request, &AtomicBool::new(false));
+        let send = || async move {
+            // The answer before may be lost and the object there: readers may have moved it away soon after, and a
+            // store that forgets no upload would bring it back.
+            let again = sent.swap(true, Ordering::Relaxed);
+            if again && self.is_there(staged, token).await == Ok(true) {
+                return Ok(true);
+            }
             let slow = Config::builder().timeout_config(timeouts(completing(etags.len())));
-            request.clone().customize().config_override(slow).send().await.map_err(failure)
+            let done = request.clone().customize().config_override(slow).send().await;
+            done.map(|done| done.e_tag().is_some()).map_err(failure)
         };
         let key = &staged.key;
         for attempt in 0..looks {
             match self.call(Verb::Complete, key, send).await? {
-                Answer::Ok(done) if done.e_tag().is_some() => return Ok(()),
+                Answer::Ok(true) => return Ok(()),
                 // Some answers say 200 and nothing more; and an upload is gone also when it is done.
                 Answer::Ok(_) | Answer::NoUpload | Answer::Absent | Answer::Exists => {}
             }

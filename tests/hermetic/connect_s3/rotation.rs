@@ -310,6 +310,7 @@ impl Driven {
                 topic_id: None,
                 partitions: None,
                 kafka,
+                end_is_sure: true,
                 stop_at: None,
             })),
             0,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use forebay::config::{self, RegistryAuth, Secret};
 use forebay::registry::client::{BODY_MAX, Outcome, Policy, Verb, settings};
-use forebay::registry::{Client, Language, Lookup, Parsed};
+use forebay::registry::{Client, Language, Lookup, Parsed, Want};
 use forebay::wire::SchemaRef;
 use serde_json::json;
 
@@ -238,6 +238,22 @@ async fn second_url_answers_when_the_first_is_down() {
         "{}",
         seen[0]
     );
+}
+
+#[tokio::test]
+async fn subject_with_more_versions_than_any_has_is_not_fetched() {
+    let numbers: Vec<u32> = (1..=1_001).collect();
+    let body = format!("{numbers:?}");
+    let server = serve(move |head, _| match head.split(' ').nth(1).unwrap() {
+        "/subjects/s/versions" => answer("200 OK", "", &body),
+        _ => answer("200 OK", "", r#"{"subject":"s","version":1,"id":1,"schema":"\"string\""}"#),
+    })
+    .await;
+    let found = client(&server.url).history("s", Want::All).await;
+    let Err(Lookup::Unavailable(fault)) = found else { panic!("{found:?}") };
+    assert_eq!(fault.code.id, "FB0306");
+    assert!(fault.message.contains("`1001`"), "{fault}");
+    assert_eq!(server.requests(), 1);
 }
 
 #[tokio::test]

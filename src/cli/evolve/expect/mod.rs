@@ -72,7 +72,13 @@ pub fn check(
     match writer {
         Form::Protobuf(form) => protobuf::check(form, columns, body, rows, row, rules),
         Form::Avro(form) => avro::check(form, columns, body, rows, row, rules),
-        Form::Json(form) => json::check(form, body, rows, row),
+        Form::Json(form) => {
+            let root = match columns {
+                Columns::Merged(_) => Path::Merged,
+                _ => Path::Root,
+            };
+            json::check(form, body, rows, row, root)
+        }
     }
 }
 
@@ -91,8 +97,14 @@ pub fn reads(writer: &Form, target: Option<&Form>, body: &[u8]) -> Result<(), St
             resolve::resolve(&value, from, &from.schema, to, &to.schema).map(|_| ())
         }
         (Form::Avro(from), _) => avro::read(from, body).map(|_| ()),
-        (Form::Json(_), _) => {
-            serde_json::from_slice::<serde_json::Value>(body).map(|_| ()).map_err(|e| e.to_string())
+        (Form::Json(_), target) => {
+            let value = serde_json::from_slice(body).map_err(|e| e.to_string())?;
+            match target {
+                Some(Form::Json(to)) if !json::fits(&value, &to.schema, &to.schema, 64) => {
+                    Err("a value that the target does not take".to_owned())
+                }
+                _ => Ok(()),
+            }
         }
     }
 }
@@ -101,11 +113,22 @@ pub fn reads(writer: &Form, target: Option<&Form>, body: &[u8]) -> Result<(), St
 #[derive(Clone, Copy)]
 pub enum Path<'a> {
     Root,
+    /// Of a row whose columns are of several versions.
+    Merged,
     Name(&'a Path<'a>, &'a str),
     At(&'a Path<'a>, usize),
 }
 
 impl Path<'_> {
+    /// Whether the row's columns are of several versions.
+    pub fn is_merged(&self) -> bool {
+        match self {
+            Path::Root => false,
+            Path::Merged => true,
+            Path::Name(above, _) | Path::At(above, _) => above.is_merged(),
+        }
+    }
+
     #[cold]
     pub fn differs(&self, found: impl Into<String>, expected: impl Into<String>) -> Same {
         Err(Box::new(Difference {
@@ -125,8 +148,8 @@ impl Path<'_> {
 impl std::fmt::Display for Path<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Path::Root => Ok(()),
-            Path::Name(Path::Root, name) => f.write_str(name),
+            Path::Root | Path::Merged => Ok(()),
+            Path::Name(Path::Root | Path::Merged, name) => f.write_str(name),
             Path::Name(above, name) => write!(f, "{above}.{name}"),
             Path::At(above, at) => write!(f, "{above}[{at}]"),
         }

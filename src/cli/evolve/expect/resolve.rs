@@ -60,6 +60,9 @@ pub fn resolve(
             };
             Ok(Value::Enum(at.unwrap_or_default() as u32, symbol))
         }
+        (_, _, Value::Bytes(bytes)) if kind(reader) == "string" => {
+            String::from_utf8(bytes.clone()).map(Value::String).map_err(|e| e.to_string())
+        }
         _ if meets(from, writer, to, reader) => Ok(value.clone()),
         _ => Err(format!("{} as {}", kind(writer), kind(reader))),
     }
