@@ -407,7 +407,7 @@ pub static OPTIONS: &[Opt] = &[
         "`schema.compatibility`"),
     row("evolution.on_incompatible", Choice(&["rotate", "reject", "pause"]), Is("rotate"),
         "Records whose rows cannot have those columns: their own columns in files of their own, a reject, or a Kafka partition that waits for another version.",
-        "", ""),
+        "The schema of a file (`evolution.schema`) has no other version: `pause` is refused beside it.", ""),
     row("evolution.refresh", Duration(1_000, 86_400_000), Is("1m"),
         "How often `latest` and `superset` look for new versions. The first record of an id that is not known yet asks at once.",
         "", ""),

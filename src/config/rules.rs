@@ -119,6 +119,18 @@ static RULES: &[Rule] = &[
         },
     },
     Rule {
+        path: "evolution.on_incompatible",
+        beside: &["evolution.mode", "evolution.schema"],
+        why: "a file has no other version to wait for",
+        found: |config, _| {
+            let evolution = &config.pipeline.evolution;
+            let waits = evolution.on_incompatible == OnIncompatible::Pause;
+            (waits && evolution.schema.is_some()).then(|| {
+                "`pause` found beside `evolution.schema`, `rotate` or `reject` required".to_owned()
+            })
+        },
+    },
+    Rule {
         path: "evolution.schema",
         beside: &[],
         why: "the name says the language",

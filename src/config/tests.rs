@@ -577,6 +577,26 @@ fn schema_of_values_is_read_from_its_file() {
     assert!(findings[0].message.contains("No such file"), "{findings:?}");
 }
 
+/// A registry may have another version one day; a file is what it is.
+#[test]
+fn records_that_do_not_fit_a_schema_of_a_file_cannot_wait_for_another() {
+    let file = SecretFile { text: "syntax = \"proto3\";".to_owned(), exposed: None };
+    let world = World { files: HashMap::from([("conf/f.proto", file)]), ..World::default() };
+    let parse = |more: &str| {
+        let text = with(&format!("evolution: {{ mode: fixed, {more} }}"));
+        Config::parse(&text, "conf/forebay.yaml", &world)
+    };
+    for other in ["rotate", "reject"] {
+        parse(&format!("schema: f.proto, on_incompatible: {other}")).unwrap();
+    }
+    parse("version: 1, on_incompatible: pause").unwrap();
+    let findings = parse("schema: f.proto, on_incompatible: pause").unwrap_err();
+    assert_eq!(findings.len(), 1, "{findings:?}");
+    assert_eq!(findings[0].code.id, "FB0411");
+    let text = findings[0].to_string();
+    assert!(text.contains("evolution.schema") && text.contains("no other version"), "{text}");
+}
+
 #[test]
 fn options_that_exclude_each_other_are_refused() {
     for (lines, part) in [

@@ -48,6 +48,7 @@ use super::readers::{Exact, Readers, UNIT};
 use super::{Options, Plan};
 use crate::config::Dialect;
 use crate::error::{Code, Fault, Kind};
+use crate::evolve::CONNECT_NAME;
 use crate::registry::Schema as Written;
 
 pub static ENVELOPE: Code = Code {
@@ -69,6 +70,19 @@ pub const VALUE: &str = "value";
 
 /// Name of the Connect schema of JSON text.
 const JSON: &str = "io.debezium.data.Json";
+/// Connect's names that make another column of their base type.
+const TYPED: [&str; 10] = [
+    "io.debezium.time.Date",
+    "io.debezium.time.Timestamp",
+    "io.debezium.time.MicroTimestamp",
+    "io.debezium.time.NanoTimestamp",
+    "io.debezium.time.Time",
+    "io.debezium.time.MicroTime",
+    "io.debezium.time.NanoTime",
+    "io.debezium.time.MicroDuration",
+    "io.debezium.time.NanoDuration",
+    JSON,
+];
 /// What an event about a document says of the change, by the versions of the connector.
 const CHANGES: [&str; 3] = ["updateDescription", "patch", "filter"];
 
@@ -128,9 +142,11 @@ impl Envelope {
         let truncate = options.value.truncate_timestamps;
         let mut notes = Vec::new();
         let mut typed = |member: &Field, named: Option<&String>| {
-            let named = named.map(String::as_str).unwrap_or_default();
+            // In the columns of several versions, the one that has the column names it.
+            let (member, marked) = unmarked(member);
+            let named = marked.as_ref().or(named).map(String::as_str).unwrap_or_default();
             match options.value.dialect {
-                Dialect::Clean => typed(member, named, &readers, truncate, &mut notes),
+                Dialect::Clean => typed(&member, named, &readers, truncate, &mut notes),
                 // Connect knows the names of these types, and its sinks do not.
                 Dialect::Confluent(_) => (member.clone(), Cast::None),
             }
@@ -192,6 +208,13 @@ impl Envelope {
         };
         Ok(Unwrapped { columns, op: op.clone(), ts_ms, deleted })
     }
+}
+
+/// A column without its [`CONNECT_NAME`], and that.
+fn unmarked(column: &Field) -> (Field, Option<String>) {
+    let mut metadata = column.metadata().clone();
+    let name = metadata.remove(CONNECT_NAME);
+    (column.clone().with_metadata(metadata), name)
 }
 
 /// The members of a struct; null where the struct is.
@@ -345,6 +368,29 @@ impl Cast {
 }
 
 impl Names {
+    /// The columns of a change event, with [`CONNECT_NAME`] where it makes a difference: `evolve` goes by it.
+    pub(super) fn mark(&self, event: &Schema) -> Schema {
+        let mark = |field: &FieldRef, name: Option<&String>| match name {
+            Some(name) if TYPED.contains(&name.as_str()) => {
+                let mut metadata = field.metadata().clone();
+                metadata.insert(CONNECT_NAME.to_owned(), name.clone());
+                Arc::new(field.as_ref().clone().with_metadata(metadata))
+            }
+            _ => field.clone(),
+        };
+        let state = |field: &FieldRef| match (field.name().as_str(), field.data_type()) {
+            ("before" | "after", DataType::Struct(members)) => {
+                let members = members.iter().map(|m| mark(m, self.columns.get(m.name())));
+                let table = DataType::Struct(members.collect());
+                Arc::new(field.as_ref().clone().with_data_type(table))
+            }
+            ("before" | "after", _) => mark(field, self.state.as_ref()),
+            _ => field.clone(),
+        };
+        let fields: Vec<FieldRef> = event.fields().iter().map(state).collect();
+        Schema::new_with_metadata(fields, event.metadata().clone())
+    }
+
     /// Out of an envelope's Avro text: the table's record stands where it is used first.
     pub(super) fn of_avro(json: &str) -> Self {
         let Ok(envelope) = serde_json::from_str::<Json>(json) else { return Self::default() };

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
-use crate::config::{self, Dialect, Format};
+use crate::config::{self, Dialect, Format, Unwrap};
 use crate::error::{Fault, Reject};
 use crate::record::Oddities;
 use crate::registry::{JsonSchema, Parsed, Schema};
@@ -94,13 +94,24 @@ impl Plan {
 
     /// As [`Plan::of`], perhaps without columns: for rows that take those of another schema.
     pub fn bare(schema: &Schema, indexes: &[u32], options: &Options) -> Result<Plan, Fault> {
-        Ok(match &schema.parsed {
+        let plan = match &schema.parsed {
             Parsed::Protobuf(file) => {
                 Self::new(protobuf::compile(file, indexes, options)?, options, Program::Protobuf)
             }
             Parsed::Avro(avro) => Self::new(avro::compile(avro, options)?, options, Program::Avro),
             Parsed::Json(json) => Self::new(json::compile(json, options)?, options, Program::Json),
-        })
+        };
+        Ok(plan.marked(schema, options))
+    }
+
+    /// This plan, with what an unwrapped event goes by in its columns' metadata.
+    fn marked(mut self, schema: &Schema, options: &Options) -> Plan {
+        let unwraps = options.value.unwrap == Unwrap::Debezium;
+        if unwraps && options.value.dialect == Dialect::Clean {
+            let names = self.connect_names(Some(schema)).unwrap_or_default();
+            self.schema = Arc::new(names.mark(&self.schema));
+        }
+        self
     }
 
     /// As [`Plan::bare`], for the Protobuf message, Avro record or JSON Schema of this name; none if the schema

@@ -8,10 +8,20 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
 
+use super::EXTENSION;
 use super::rules::{
-    ALIASES, Misfit, UNION, UNIT, aliases, ambiguous, decimal, join, meet, member_for, pair, plain,
-    promotes, union_of,
+    ALIASES, Misfit, NAMES, UNION, aliases, ambiguous, apart, decimal, join, listed, meet,
+    member_for, pair, plain, promotes, union_of,
 };
+
+/// What columns of several versions may be at most, as those of each are.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// Columns, inner ones counted.
+    pub columns: usize,
+    /// Decimals of more than 38 digits: not every reader has them.
+    pub wide_decimals: bool,
+}
 
 /// Columns that hold the rows of several versions.
 #[derive(Debug, Clone)]
@@ -25,12 +35,12 @@ pub struct Merged {
 /// Merges versions, oldest first. The newest one always fits; none given is none back.
 ///
 /// A column is nullable if one version has none or a nullable one; of two types the one that holds both.
-pub fn merge(versions: &[SchemaRef]) -> Option<Merged> {
+pub fn merge(versions: &[SchemaRef], bounds: &Bounds) -> Option<Merged> {
     let (newest, older) = versions.split_last()?;
     let mut fields = newest.fields().clone();
     let mut left_out = Vec::new();
     for (at, version) in older.iter().enumerate().rev() {
-        match both(version.fields(), &fields, "") {
+        match both(version.fields(), &fields, "").and_then(|m| within(m, &fields, bounds)) {
             Ok(merged) => fields = merged,
             Err(misfits) => left_out.push((at, misfits)),
         }
@@ -38,12 +48,45 @@ pub fn merge(versions: &[SchemaRef]) -> Option<Merged> {
     Some(Merged { schema: Arc::new(Schema::new(fields)), left_out })
 }
 
+/// These columns, if they are within the bounds, or no further beyond them than those of before.
+fn within(merged: Fields, before: &Fields, bounds: &Bounds) -> Result<Fields, Vec<Misfit>> {
+    let mut misfits = Vec::new();
+    let count = measure(&merged, "", &mut |path, data_type| {
+        if matches!(data_type, DataType::Decimal256(..)) && !bounds.wide_decimals {
+            let (found, required) = (plain(data_type), "a decimal of at most 38 digits".to_owned());
+            misfits.push(Misfit { path: path.to_owned(), found, required });
+        }
+    });
+    let most = bounds.columns.max(measure(before, "", &mut |_, _| {}));
+    if count > most {
+        let (found, required) = (format!("{count} columns"), format!("at most {most}"));
+        misfits.push(Misfit { path: "columns of all versions".into(), found, required });
+    }
+    if misfits.is_empty() { Ok(merged) } else { Err(misfits) }
+}
+
+/// The number of columns, inner ones counted; each is looked at.
+fn measure(fields: &Fields, path: &str, look: &mut dyn FnMut(&str, &DataType)) -> usize {
+    let mut count = 0;
+    for field in fields {
+        let path = join(path, field.name());
+        look(&path, field.data_type());
+        count += 1 + match field.data_type() {
+            DataType::Struct(fields) => measure(fields, &path, look),
+            DataType::List(item) | DataType::Map(item, _) => {
+                measure(&Fields::from(vec![item.clone()]), &path, look)
+            }
+            _ => 0,
+        };
+    }
+    count
+}
+
 /// The fields of an older and a newer struct.
 fn both(older: &Fields, newer: &Fields, path: &str) -> Result<Fields, Vec<Misfit>> {
     let mut misfits = Vec::new();
     let mut merged: Vec<FieldRef> = Vec::with_capacity(older.len().max(newer.len()));
     let mut taken = vec![false; newer.len()];
-    let mut gone: HashSet<String> = HashSet::new();
     let met = meet(older, newer);
     if let Some(name) = ambiguous(older, newer, &met) {
         misfits.push(another(path, name));
@@ -57,20 +100,33 @@ fn both(older: &Fields, newer: &Fields, path: &str) -> Result<Fields, Vec<Misfit
                     Err(found) => misfits.extend(found),
                 }
             }
-            None => {
-                gone.insert(field.name().to_lowercase());
-                merged.push(Arc::new(field.as_ref().clone().with_nullable(true)));
-            }
+            None => merged.push(Arc::new(field.as_ref().clone().with_nullable(true))),
         }
     }
     for (field, _) in newer.iter().zip(taken).filter(|(_, taken)| !taken) {
-        // A name that was another column's: the two would be one to a reader.
-        if gone.contains(&field.name().to_lowercase()) {
-            misfits.push(another(path, field.name()));
-        }
         merged.push(Arc::new(field.as_ref().clone().with_nullable(true)));
     }
+    misfits.extend(twins(&merged, [older, newer]).map(|name| another(path, name)));
     if misfits.is_empty() { Ok(merged.into()) } else { Err(misfits) }
+}
+
+/// Names that two columns have, one of which may be another field's by now: to a reader they are one. Names that
+/// differ by case are two where a version has such by itself.
+fn twins<'f>(merged: &'f [FieldRef], versions: [&Fields; 2]) -> impl Iterator<Item = &'f str> {
+    let own: HashSet<String> = versions.iter().flat_map(|fields| case_twins(fields)).collect();
+    let (mut exact, mut folded) = (HashSet::new(), HashSet::new());
+    merged.iter().map(|field| field.name().as_str()).filter(move |name| {
+        let lower = name.to_lowercase();
+        let known = own.contains(&lower);
+        let (fresh, other_case) = (exact.insert(*name), folded.insert(lower));
+        !fresh || !other_case && !known
+    })
+}
+
+/// Names of more than one column, in lower case.
+fn case_twins(fields: &Fields) -> impl Iterator<Item = String> {
+    let mut seen = HashSet::new();
+    fields.iter().map(|field| field.name().to_lowercase()).filter(move |n| !seen.insert(n.clone()))
 }
 
 fn another(path: &str, name: &str) -> Misfit {
@@ -84,10 +140,8 @@ fn another(path: &str, name: &str) -> Misfit {
 /// One column of both.
 fn one(older: &Field, newer: &Field, path: &str) -> Result<FieldRef, Vec<Misfit>> {
     let nullable = older.is_nullable() || newer.is_nullable();
-    let (was, is) = (older.metadata().get(UNIT), newer.metadata().get(UNIT));
-    if was != is {
-        let unit = |unit: Option<&String>| format!("in {}", unit.map_or("units", |u| u));
-        return Err(vec![Misfit { path: path.to_owned(), found: unit(was), required: unit(is) }]);
+    if let Some((found, required)) = apart(older, newer) {
+        return Err(vec![Misfit { path: path.to_owned(), found, required }]);
     }
     let data_type = match (union_of(older), union_of(newer)) {
         (None, Some(members)) => with_member(older, members, path, true)?,
@@ -96,6 +150,10 @@ fn one(older: &Field, newer: &Field, path: &str) -> Result<FieldRef, Vec<Misfit>
     };
     let mut metadata = newer.metadata().clone();
     metadata.extend(older.metadata().get(UNION).map(|is| (UNION.to_owned(), is.clone())));
+    // What is JSON in one version alone is text.
+    if older.metadata().get(EXTENSION) != newer.metadata().get(EXTENSION) {
+        metadata.retain(|key, _| !key.starts_with("ARROW:extension:"));
+    }
     let mut names = aliases(newer);
     let renamed = (older.name() != newer.name()).then(|| older.name().clone());
     for name in aliases(older).into_iter().chain(renamed) {
@@ -106,6 +164,13 @@ fn one(older: &Field, newer: &Field, path: &str) -> Result<FieldRef, Vec<Misfit>
     // By number, names do not matter.
     if older.metadata().contains_key(ALIASES) || newer.metadata().contains_key(ALIASES) {
         metadata.insert(ALIASES.to_owned(), serde_json::json!(names).to_string());
+    }
+    let mut types = listed(newer, NAMES);
+    types.extend(listed(older, NAMES));
+    if !types.is_empty() {
+        let mut seen = HashSet::new();
+        types.retain(|name| seen.insert(name.clone()));
+        metadata.insert(NAMES.to_owned(), serde_json::json!(types).to_string());
     }
     let field = Field::new(newer.name(), data_type, nullable);
     Ok(Arc::new(field.with_metadata(metadata)))
@@ -184,3 +249,6 @@ fn decimals(a: &DataType, b: &DataType) -> Option<DataType> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

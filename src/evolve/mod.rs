@@ -16,16 +16,24 @@ pub mod verdict;
 mod widened;
 
 pub use compare::{By, Difference, What, compare};
-pub use merge::{Merged, merge};
+pub use merge::{Bounds, Merged, merge};
 pub use rules::{
-    ALIASES, Changes, FIELD_NUMBER, Law, Misfit, Projection, UNION, UNIT, changes, project,
+    ALIASES, CONNECT_NAME, Changes, FIELD_NUMBER, Law, Misfit, NAMES, Projection, UNION, UNIT,
+    changes, project, renamed_types,
 };
 pub use widened::Widened;
 
 use arrow::datatypes::{DataType, Field, Schema};
 
-/// True when rows of `a` may go into a file of `b`: equal names, order, types and nullability, all
-/// the way down. Metadata (field numbers, documentation) is ignored.
+/// Metadata that say what the values are: integers of another unit, or text that is not JSON, make another
+/// column.
+const MEANINGS: [&str; 2] = [UNIT, EXTENSION];
+
+/// Metadata key of Arrow's canonical extension types: JSON, UUID.
+const EXTENSION: &str = "ARROW:extension:name";
+
+/// True when rows of `a` may go into a file of `b`: equal names, order, types, nullability, units of integers
+/// and extension types, all the way down. Other metadata (field numbers, documentation) is ignored.
 pub fn same_columns(a: &Schema, b: &Schema) -> bool {
     a.fields().len() == b.fields().len()
         && a.fields().iter().zip(b.fields()).all(|(a, b)| same_field(a, b))
@@ -34,6 +42,7 @@ pub fn same_columns(a: &Schema, b: &Schema) -> bool {
 fn same_field(a: &Field, b: &Field) -> bool {
     a.name() == b.name()
         && a.is_nullable() == b.is_nullable()
+        && MEANINGS.iter().all(|key| a.metadata().get(key) == b.metadata().get(key))
         && same_type(a.data_type(), b.data_type())
 }
 
@@ -63,6 +72,11 @@ pub fn fingerprint(schema: &Schema) -> u32 {
 fn describe(field: &Field, out: &mut String) {
     use std::fmt::Write;
     let _ = write!(out, "{:?}{}", field.name(), if field.is_nullable() { '?' } else { '!' });
+    for (mark, key) in ['@', '%'].into_iter().zip(MEANINGS) {
+        if let Some(meaning) = field.metadata().get(key) {
+            let _ = write!(out, "{mark}{meaning:?}");
+        }
+    }
     match field.data_type() {
         DataType::Struct(fields) => {
             out.push('{');

@@ -16,8 +16,16 @@ pub const FIELD_NUMBER: &str = "forebay.field_number";
 /// Metadata key of a field that holds a time or a duration as a bare integer: `s`, `ms`, `us` or `ns`.
 pub const UNIT: &str = "forebay.unit";
 
+/// Metadata key of what Kafka Connect calls a field's type, where that says what its values count, and a later step
+/// goes by it.
+pub const CONNECT_NAME: &str = "forebay.connect_name";
+
 /// Metadata key of a field's other names, a JSON list of them: Avro's aliases.
 pub const ALIASES: &str = "forebay.aliases";
+
+/// Metadata key of the names that a type has in its schema, a JSON list without namespaces: its own, then its
+/// aliases. Avro's records, enums and fixeds have them.
+pub const NAMES: &str = "forebay.names";
 
 /// Metadata key of a struct of which one member is there: a union. Its value says nothing.
 pub const UNION: &str = "forebay.union";
@@ -128,6 +136,45 @@ pub fn changes(writer: &Schema, target: &Schema) -> Changes {
     walk.changes
 }
 
+/// Columns whose [`CONNECT_NAME`] is not what it was: of all that [`project`] looks at, what Avro's own resolution
+/// does not.
+pub fn renamed_types(writer: &Schema, target: &Schema) -> Result<(), Vec<Misfit>> {
+    fn walk(writer: &Fields, target: &Fields, path: &str, misfits: &mut Vec<Misfit>) {
+        for (to, met) in target.iter().zip(meet(target, writer)) {
+            let Some(from) = met.and_then(|at| writer.get(at)) else { continue };
+            let path = join(path, to.name());
+            let (own, theirs) = (meaning(from, CONNECT_NAME), meaning(to, CONNECT_NAME));
+            if own != theirs {
+                misfits.push(Misfit { path: path.clone(), found: own, required: theirs });
+            }
+            if let (DataType::Struct(from), DataType::Struct(to)) =
+                (from.data_type(), to.data_type())
+            {
+                walk(from, to, &path, misfits);
+            }
+        }
+    }
+    let mut misfits = Vec::new();
+    walk(writer.fields(), target.fields(), "", &mut misfits);
+    if misfits.is_empty() { Ok(()) } else { Err(misfits) }
+}
+
+/// What integers count, or why two columns of one type are not the same: found and required.
+pub(super) fn apart(from: &Field, to: &Field) -> Option<(String, String)> {
+    let of = |key| (meaning(from, key), meaning(to, key));
+    [UNIT, CONNECT_NAME].map(of).into_iter().find(|(from, to)| from != to)
+}
+
+/// `in ms`, `in units`; `io.debezium.time.Date`, `no name of Connect's`.
+fn meaning(field: &Field, key: &str) -> String {
+    match (field.metadata().get(key), key) {
+        (Some(unit), UNIT) => format!("in {unit}"),
+        (None, UNIT) => "in units".to_owned(),
+        (Some(name), _) => format!("`{name}`"),
+        (None, _) => "no name of Connect's".to_owned(),
+    }
+}
+
 /// Whether every value of `from` is one of `to`, or (`Binary` to `Utf8`) may be, record by record.
 ///
 /// Source: Avro's schema resolution, and decimals that only grow.
@@ -220,7 +267,12 @@ fn known_as(fields: &Fields) -> HashMap<String, usize> {
 }
 
 pub(super) fn aliases(field: &Field) -> Vec<String> {
-    let text = field.metadata().get(ALIASES);
+    listed(field, ALIASES)
+}
+
+/// A JSON list of the metadata; empty without one.
+pub(super) fn listed(field: &Field, key: &str) -> Vec<String> {
+    let text = field.metadata().get(key);
     text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
 }
 
@@ -232,7 +284,17 @@ pub(super) fn union_of(field: &Field) -> Option<&Fields> {
     }
 }
 
-/// The one member of a union that takes values of a column: of the same type, else of one they may become.
+/// Whether two types may be the same one by their names: where both have one, it is known to the other.
+fn is_named_alike(a: &Field, b: &Field) -> bool {
+    let [a, b] = [a, b].map(|field| listed(field, NAMES));
+    match (a.first(), b.first()) {
+        (Some(name), Some(other)) => b.contains(name) || a.contains(other),
+        _ => true,
+    }
+}
+
+/// The one member of a union that takes values of a column: of the same type, else of one they may become. Types
+/// with names go to those of their name.
 pub(super) fn member_for(field: &Field, members: &Fields) -> Option<usize> {
     let only = |fits: &dyn Fn(&Field) -> bool| {
         let mut found = members.iter().enumerate().filter(|(_, member)| fits(member));
@@ -240,14 +302,14 @@ pub(super) fn member_for(field: &Field, members: &Fields) -> Option<usize> {
         found.next().is_none().then_some(first)
     };
     let of = field.data_type();
-    let unit = |other: &Field| other.metadata().get(UNIT) == field.metadata().get(UNIT);
+    let means = |other: &Field| apart(field, other).is_none() && is_named_alike(field, other);
     let same = |other: &Field| {
         let nested = matches!(of, DataType::Struct(_) | DataType::List(_) | DataType::Map(..));
         let alike = std::mem::discriminant(other.data_type()) == std::mem::discriminant(of);
-        unit(other) && (other.data_type() == of || nested && alike)
+        means(other) && (other.data_type() == of || nested && alike)
     };
     let wider =
-        |other: &Field| unit(other) && *of != DataType::Null && promotes(of, other.data_type());
+        |other: &Field| means(other) && *of != DataType::Null && promotes(of, other.data_type());
     match members.iter().any(|member| same(member)) {
         true => only(&same),
         false => only(&wider),
@@ -276,10 +338,16 @@ impl Walk {
             Fill::Absent => None,
         };
         let taken: HashSet<usize> = fills.iter().filter_map(from).collect();
-        for (at, field) in writer.iter().enumerate() {
-            if !taken.contains(&at) {
-                self.changes.dropped.push(join(path, field.name()));
+        let dropped = writer.iter().enumerate().filter(|(at, _)| !taken.contains(at));
+        for (_, field) in dropped {
+            let path = join(path, field.name());
+            // Whose values nobody would look for elsewhere.
+            let name = field.name().to_lowercase();
+            let is_anothers = target.iter().any(|to| to.name().to_lowercase() == name);
+            if self.law == Law::Columns && is_anothers {
+                self.misfit(&path, "another field of that name".into(), "the same field".into());
             }
+            self.changes.dropped.push(path);
         }
         fills
     }
@@ -300,28 +368,44 @@ impl Walk {
         if self.law == Law::Columns && from.is_nullable() && !to.is_nullable() {
             self.misfit(&path, format!("{} or null", plain(from.data_type())), required(to));
         }
-        let (own, theirs) = (from.metadata().get(UNIT), to.metadata().get(UNIT));
-        if own != theirs {
-            let unit = |unit: Option<&String>| format!("in {}", unit.map_or("units", |u| u));
-            self.misfit(&path, unit(own), unit(theirs));
-        }
         Fill::From(at, self.of(from, to, &path))
     }
 
-    /// A value, which may become one member of a union.
+    /// A value, which may become one member of a union, or the one item of a list.
     fn of(&mut self, from: &Field, to: &Field, path: &str) -> How {
-        if let (None, Some(members)) = (union_of(from), union_of(to))
-            && let Some(at) = member_for(from, members)
-            && let Some(member) = members.get(at)
+        match (union_of(from), union_of(to)) {
+            (None, Some(members)) if *from.data_type() != DataType::Null => {
+                return self.member(from, to, members, path);
+            }
+            (Some(_), None) if matches!(to.data_type(), DataType::Struct(_)) => {
+                self.misfit(path, "one of several types".into(), plain(to.data_type()));
+            }
+            _ => {}
+        }
+        if let DataType::List(item) = to.data_type()
+            && self.law == Law::Defaults
+            && !matches!(from.data_type(), DataType::List(_) | DataType::Map(..))
         {
-            self.changes
-                .promoted
-                .push(format!("{path}: {} → one of several types", plain(from.data_type())));
-            let inner =
-                self.value(from.data_type(), member.data_type(), &join(path, member.name()));
-            return How::Member(at, Box::new(inner));
+            self.changes.promoted.push(format!("{path}: {} → List", plain(from.data_type())));
+            return How::One(Box::new(self.of(from, item, path)));
+        }
+        if let Some((found, required)) = apart(from, to) {
+            self.misfit(path, found, required);
         }
         self.value(from.data_type(), to.data_type(), path)
+    }
+
+    /// The member of a union that takes a column, as its one value.
+    fn member(&mut self, from: &Field, to: &Field, members: &Fields, path: &str) -> How {
+        let found = plain(from.data_type());
+        let at = member_for(from, members);
+        let Some((at, member)) = at.and_then(|at| Some((at, members.get(at)?))) else {
+            self.misfit(path, found, plain(to.data_type()));
+            return How::Same;
+        };
+        self.changes.promoted.push(format!("{path}: {found} → one of several types"));
+        let inner = self.value(from.data_type(), member.data_type(), &join(path, member.name()));
+        How::Member(at, Box::new(inner))
     }
 
     fn value(&mut self, from: &DataType, to: &DataType, path: &str) -> How {
@@ -340,12 +424,6 @@ impl Walk {
                 _ => How::Same,
             },
             (from, to) if from == to => How::Same,
-            (from, DataType::List(item))
-                if self.law == Law::Defaults && !matches!(from, DataType::Map(..)) =>
-            {
-                self.changes.promoted.push(format!("{path}: {} → List", plain(from)));
-                How::One(Box::new(self.value(from, item.data_type(), path)))
-            }
             (DataType::Binary, DataType::Utf8) if self.law == Law::Columns => {
                 self.misfit(path, plain(from), plain(to));
                 How::Promote

@@ -85,7 +85,7 @@ pub(super) fn pairs(from: &Provenance, rows: u64, schema: &Schema) -> Vec<KeyVal
 }
 
 /// What all fields that have it hold under a key of their metadata; a path is dotted, and leaves out the levels
-/// that only lists and maps have.
+/// that only lists and maps have: what an element or a map's value holds stands at the path of the list or map.
 fn collect<T: FromStr>(fields: &Fields, above: &str, key: &str, out: &mut BTreeMap<String, T>) {
     for field in fields {
         let path = if above.is_empty() {
@@ -93,23 +93,28 @@ fn collect<T: FromStr>(fields: &Fields, above: &str, key: &str, out: &mut BTreeM
         } else {
             format!("{above}.{}", field.name())
         };
-        if let Some(held) = field.metadata().get(key).and_then(|text| text.parse().ok()) {
-            out.insert(path.clone(), held);
+        let mut level = Some(field.as_ref());
+        while let Some(field) = level {
+            if let Some(held) = field.metadata().get(key).and_then(|text| text.parse().ok()) {
+                out.entry(path.clone()).or_insert(held);
+            }
+            if let DataType::Struct(fields) = field.data_type() {
+                collect(fields, &path, key, out);
+            }
+            level = inner(field);
         }
-        collect(children(field), &path, key, out);
     }
 }
 
-fn children(field: &Field) -> &Fields {
-    static NONE: std::sync::LazyLock<Fields> = std::sync::LazyLock::new(Fields::empty);
+/// The element of a list, the value of a map.
+fn inner(field: &Field) -> Option<&Field> {
     match field.data_type() {
-        DataType::Struct(fields) => fields,
-        DataType::List(item) | DataType::LargeList(item) => children(item),
+        DataType::List(item) | DataType::LargeList(item) => Some(item),
         DataType::Map(entries, _) => match entries.data_type() {
-            DataType::Struct(pair) => pair.get(1).map_or(&NONE, |value| children(value)),
-            _ => &NONE,
+            DataType::Struct(pair) => pair.get(1).map(AsRef::as_ref),
+            _ => None,
         },
-        _ => &NONE,
+        _ => None,
     }
 }
 
@@ -188,4 +193,44 @@ fn number<T: std::str::FromStr>(key: &str, text: &str) -> Result<T, Fault> {
 
 fn wrong(key: &str, found: &str, required: &str) -> Fault {
     Fault::new(&FOOTER, format!("footer key `{key}`: `{found}` found, {required} required"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[test]
+    fn units_of_elements_and_of_values_stand_at_the_path_of_their_list_or_map() {
+        let unit = |name: &str, unit: &str| {
+            let field = Field::new(name, DataType::Int64, true);
+            field.with_metadata(HashMap::from([(UNIT.to_owned(), unit.to_owned())]))
+        };
+        let list = |name: &str, item: Field| Field::new(name, DataType::List(Arc::new(item)), true);
+        let pair = vec![Field::new("key", DataType::Utf8, false), unit("value", "ms")];
+        let entries = Field::new("entries", DataType::Struct(pair.into()), false);
+        let inside =
+            DataType::Struct(vec![unit("u", "ns"), list("l", unit("element", "s"))].into());
+        let fields = Fields::from(vec![
+            unit("own", "us"),
+            list("items", list("element", unit("element", "us"))),
+            Field::new("map", DataType::Map(Arc::new(entries), false), true),
+            list("structs", Field::new("element", inside, true)),
+            list("plain", Field::new("element", DataType::Int64, true)),
+        ]);
+        let mut units: BTreeMap<String, String> = BTreeMap::new();
+        collect(&fields, "", UNIT, &mut units);
+        let units: Vec<(&str, &str)> =
+            units.iter().map(|(p, u)| (p.as_str(), u.as_str())).collect();
+        let expected = [
+            ("items", "us"),
+            ("map", "ms"),
+            ("own", "us"),
+            ("structs.l", "s"),
+            ("structs.u", "ns"),
+        ];
+        assert_eq!(units, expected);
+    }
 }

@@ -5,6 +5,7 @@
 //! Bounded by: the caller flushes at [`Intake::rows`].
 
 mod connect;
+mod counts;
 mod messages;
 mod origin;
 mod schemas;
@@ -24,7 +25,7 @@ use crate::file::reject::RejectRows;
 use crate::partition::{Bound, Context, Keys};
 use crate::pipeline::breaker::{Breaker, Verdict};
 use crate::pipeline::lanes::{Lanes, Place, Rows};
-use crate::pipeline::row::build::{Finished, ROWS};
+use crate::pipeline::row::build::{Finished, unheld};
 use crate::pipeline::row::{Builder, KeyPlan, RowPlan, ValuePlan};
 use crate::pipeline::task::Settings;
 use crate::position::{Offset, TopicPartition};
@@ -234,30 +235,6 @@ impl Intake {
     pub fn taken_bytes(&self) -> usize {
         let last = self.last.and_then(|slot| self.slots.get(slot));
         self.rejects.bytes() + last.map_or(0, |s| s.rows.bytes())
-    }
-
-    /// Rejects by code since the last call.
-    pub fn take_rejected(&mut self) -> HashMap<&'static str, u64> {
-        std::mem::take(&mut self.rejected)
-    }
-
-    /// What was counted since the last call, by id of the schema; 0 for schemas without an id.
-    pub fn take_oddities(&mut self) -> BTreeMap<u32, Oddities> {
-        let mut counted = std::mem::take(&mut self.oddities);
-        for slot in &mut self.slots {
-            let [of_values, of_keys] = slot.rows.take_oddities();
-            for (id, oddities) in [(slot.schema_id, of_values), (slot.key_schema_id, of_keys)] {
-                if oddities != Oddities::default() {
-                    *counted.entry(id).or_default() += oddities;
-                }
-            }
-        }
-        counted
-    }
-
-    /// What targets did to rows since the last call.
-    pub fn take_counted(&mut self) -> Counted {
-        std::mem::take(&mut self.counted)
     }
 
     /// Takes one record: a row, a reject, a skip, or a wait.
@@ -646,11 +623,8 @@ impl Intake {
             ready.push(Ready { slot: index, rows, offsets, schema_id, record_name, keys });
         }
         for (offset, reject) in refused {
-            let Some(record) = held.iter().find_map(|batch| batch.find(offset)) else {
-                let text = format!("row of offset {offset}: refused, its record at hand required");
-                return Err(Fault::new(&ROWS, text));
-            };
-            self.reject(&record, &reject);
+            let record = held.iter().find_map(|batch| batch.find(offset));
+            self.reject(&record.ok_or_else(|| unheld(offset))?, &reject);
         }
         self.rows = 0;
         Ok(Drained { rows: ready, rejects: self.rejects.finish() })

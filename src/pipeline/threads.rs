@@ -11,6 +11,7 @@
 //!    └────commit───────┴──────────(offsets, seeks, finished)─────────┘  └───answers────┘
 //! ```
 
+mod again;
 mod fences;
 mod offsets;
 mod topics;
@@ -24,7 +25,7 @@ use std::time::Duration;
 use self::offsets::Commit;
 use self::topics::Recheck;
 use crate::clock::{self, System};
-use crate::commit::{AUTHORITY_LOST, TRUNCATED, machine};
+use crate::commit::machine;
 use crate::config::Authority;
 use crate::crash::{self, Point};
 use crate::error::{Fault, Kind};
@@ -35,7 +36,6 @@ use crate::pipeline::watch::Watch;
 use crate::pipeline::worker::{Asks, Gauge, ToSource, ToWorker, Worker};
 use crate::position::{Offset, TopicPartition};
 use crate::registry;
-use crate::source::codes::POSITION_RANGE;
 use crate::source::{self, Source, StartAt, Starts, Ticket};
 use crate::telemetry::Phase;
 
@@ -567,51 +567,6 @@ impl<S: Source> Poller<S> {
         }
         self.watch.stopped(&tp, &fault);
         self.ended.stopped.push((tp, fault));
-    }
-
-    /// Gives a Kafka partition up for a while; then it is claimed anew if the group still says that it is ours.
-    fn give_up(&mut self, tp: TopicPartition, for_ms: u64) {
-        self.remove(std::slice::from_ref(&tp));
-        let given_back = self.revoking.iter().any(|(tps, _)| tps.contains(&tp));
-        if self.leaving_since_ms.is_none() && !given_back {
-            self.unresolved.push((vec![tp], self.clock.now().mono_ms + for_ms));
-        }
-    }
-
-    /// Whether the log has lost the position, and the configuration says how to go on: the next claim asks what
-    /// the log has, and records what is done. Not without end where the log has the position after all.
-    fn goes_around(&mut self, tp: &TopicPartition, fault: &Fault) -> bool {
-        if *fault.code != POSITION_RANGE || !self.goes_around_lost {
-            return false;
-        }
-        let lost = self.lost.entry(tp.clone()).or_default();
-        *lost += 1;
-        *lost < ENDS_ASKED
-    }
-
-    /// What stopped it passes: it is read no more, and claimed anew in a second.
-    fn start_anew(&mut self, tp: TopicPartition, fault: &Fault) {
-        tracing::warn!("{tp} is started anew in a second: {fault}");
-        if let Err(fault) = self.source.release(std::slice::from_ref(&tp)) {
-            tracing::warn!("stopping {tp}: {fault}");
-        }
-        self.give_up(tp, AGAIN_MS);
-    }
-
-    /// Kafka was asked before the records were read, and an owner that the group has given up, or that it has
-    /// preferred, may have committed in between: it is asked again. False when that was done often enough.
-    fn asks_end_again(&mut self, tp: &TopicPartition, fault: &Fault) -> bool {
-        if *fault.code != TRUNCATED && *fault.code != AUTHORITY_LOST {
-            return false;
-        }
-        let asked = self.past_end.entry(tp.clone()).or_default();
-        *asked += 1;
-        let again = *asked < ENDS_ASKED;
-        if again {
-            tracing::warn!("{tp}: kafka is asked again: {fault}");
-            self.give_up(tp.clone(), AGAIN_MS);
-        }
-        again
     }
 
     fn worker_says(&mut self, message: ToSource) {

@@ -53,7 +53,7 @@ pub fn merged<'a>(
         Some((at, plan.schema))
     });
     let (places, columns): (Vec<usize>, Vec<SchemaRef>) = plans.unzip();
-    Some((places, evolve::merge(&columns)?))
+    Some((places, evolve::merge(&columns, &options.bounds())?))
 }
 
 /// Indexes of the message of this name in a Protobuf file; empty for other languages. None if the file has
@@ -80,7 +80,7 @@ impl Outlook<'_> {
             EvolutionMode::Fixed => fixed,
             EvolutionMode::Rotate | EvolutionMode::Superset => None,
         };
-        let mut merges: HashMap<String, Option<SchemaRef>> = HashMap::new();
+        let mut merges: HashMap<String, Option<(Vec<usize>, Merged)>> = HashMap::new();
         let mut of = |schema: &Arc<Schema>| {
             if let Some(target) = target {
                 return self.onto(schema, target, record_name);
@@ -91,11 +91,21 @@ impl Outlook<'_> {
             };
             let all = merges.entry(plan.record_name.clone()).or_insert_with(|| {
                 let schemas = versions.iter().map(AsRef::as_ref);
-                let merged = merged(schemas, &plan.record_name, &self.options.decode);
-                merged.map(|(_, merged)| merged.schema)
+                merged(schemas, &plan.record_name, &self.options.decode)
             });
             let plan = match all {
-                Some(all) => plan.widened(all).map_err(|(fault, _)| *fault),
+                Some((places, all)) => {
+                    let is_own = |at: &usize| {
+                        let place = places.get(*at);
+                        place
+                            .and_then(|at| versions.get(*at))
+                            .is_some_and(|v| Arc::ptr_eq(v, schema))
+                    };
+                    match all.left_out.iter().find(|(at, _)| is_own(at)) {
+                        Some((_, misfits)) => Err(plan.left_out(misfits)),
+                        None => plan.widened(&all.schema).map_err(|(fault, _)| *fault),
+                    }
+                }
                 None => Ok(plan),
             };
             Some(plan.and_then(|plan| self.finish(Arc::new(plan), schema, None)))

@@ -63,7 +63,7 @@ fn help_of_every_command_shows_an_example() {
         commands,
         [
             "demo", "run", "produce", "register", "check", "decode", "audit", "chain", "registry",
-            "explain", "evolve"
+            "explain", "plan", "evolve"
         ]
     );
     for command in commands {

@@ -14,7 +14,7 @@ use crate::decode::columns::{Column, Layout, Leaf};
 use crate::decode::readers::{Exact, Readers, UNIT, join};
 use crate::decode::{Options, codes as shared};
 use crate::error::Fault;
-use crate::evolve::{ALIASES, UNION};
+use crate::evolve::{ALIASES, NAMES, UNION};
 
 /// Longest `fixed` with a column of that width. A null takes the whole width there, so longer ones go to
 /// a column of any length.
@@ -93,6 +93,28 @@ impl<'a> Compiler<'a> {
     }
 
     fn column(
+        &mut self,
+        path: &str,
+        name: &str,
+        id: ShapeId,
+        nullable: bool,
+    ) -> Result<Made, Fault> {
+        let (column, step) = self.unnamed(path, name, id, nullable)?;
+        let shapes = self.shapes;
+        let names = match &shapes[id] {
+            Shape::Record { .. } | Shape::Enum(_) | Shape::Fixed(_) => shapes.name(id),
+            _ => None,
+        };
+        let Some(own) = names else { return Ok((column, step)) };
+        let aliases = self.declared.aliases.get(&id).map(Vec::as_slice).unwrap_or_default();
+        let all = std::iter::once(own).chain(aliases.iter().map(String::as_str));
+        let all: Vec<&str> = all.filter_map(|name| name.rsplit('.').next()).collect();
+        let names = serde_json::json!(all).to_string();
+        Ok((column.map(|column| column.with(NAMES, names)), step))
+    }
+
+    /// The same, without the names of its type.
+    fn unnamed(
         &mut self,
         path: &str,
         name: &str,

@@ -54,7 +54,7 @@ impl Join<'_> {
             let known = to.find(op.number).map(|at| &to.ops[at]);
             let Some(into) = known else { continue };
             let op = match (op.kind, into.kind) {
-                (Kind::Dropped, _) | (_, Kind::Dropped) => Op { kind: Kind::Dropped, ..op.clone() },
+                (Kind::Dropped, _) | (_, Kind::Dropped) => dropped(op),
                 _ => self.op(op, into, &join(&to.path, name))?,
             };
             fields.push((name.clone(), op));
@@ -119,8 +119,13 @@ impl Join<'_> {
             (Kind::Decimal, _) => {
                 made.aux = self.decimal(self.writer.decimals[op.aux as usize]);
             }
-            (Kind::String, Kind::Bytes) => made.kind = Kind::Bytes,
-            (Kind::Bytes, Kind::String) => made.kind = Kind::String,
+            // What reads columns of text takes them for UTF-8.
+            (Kind::Raw | Kind::RawGroup, _) if self.is_text(into) => return Err(path.to_owned()),
+            (Kind::String | Kind::Bytes, _) if matches!(place, Slot::Text(_)) => {
+                made.kind = if self.is_text(into) { Kind::String } else { Kind::Bytes };
+            }
+            // The digits of a whole number are not those of one with a fraction.
+            (_, Kind::Decimal) if self.has_scale(into) => return Err(path.to_owned()),
             (kind, _) => {
                 if let Some(own) = slot_of(kind, NONE)
                     && std::mem::discriminant(&own) != std::mem::discriminant(&place)
@@ -154,6 +159,25 @@ impl Join<'_> {
         }
     }
 
+    /// Whether the column is text, not bytes.
+    fn is_text(&self, into: &Op) -> bool {
+        match into.kind {
+            Kind::Bytes | Kind::Raw | Kind::RawGroup => false,
+            Kind::Wrapper(_) => {
+                let value = self.target.tables[into.aux as usize].ops.first();
+                value.is_none_or(|value| value.kind != Kind::Bytes)
+            }
+            _ => true,
+        }
+    }
+
+    fn has_scale(&self, into: &Op) -> bool {
+        match self.target.decimals[into.aux as usize] {
+            DecimalType::Short(_, scale) | DecimalType::Long(_, scale) => scale != 0,
+            DecimalType::Text => false,
+        }
+    }
+
     /// What the field of a wrapper meets: the field of the target's, or the target's own value.
     fn inner(&self, into: &Op) -> Op {
         let wrapped = match into.kind {
@@ -181,6 +205,19 @@ impl Join<'_> {
     }
 }
 
+/// A field that is read and not kept: it has no builders, and the numbers of the writer's are others' here.
+fn dropped(op: &Op) -> Op {
+    Op {
+        kind: Kind::Dropped,
+        list: NONE,
+        packed: false,
+        oneof: NONE,
+        group: NONE,
+        member: NONE,
+        ..op.clone()
+    }
+}
+
 /// The builder that values of this kind go to.
 fn slot_of(kind: Kind, slot: u32) -> Option<Slot> {
     Some(match kind {
@@ -204,3 +241,6 @@ fn slot_of(kind: Kind, slot: u32) -> Option<Slot> {
         Kind::Decimal | Kind::Dropped | Kind::Promoted(..) => return None,
     })
 }
+
+#[cfg(test)]
+mod tests;

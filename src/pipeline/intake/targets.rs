@@ -18,7 +18,7 @@ use crate::clock::Now;
 use crate::config::{EvolutionMode, OnIncompatible};
 use crate::decode::Plan;
 use crate::error::Fault;
-use crate::evolve::{self, Changes};
+use crate::evolve::{self, Changes, Misfit};
 use crate::registry::{History, Lookup, Schema, Want, subject};
 use crate::telemetry::{DROPPED_MAX, OTHER_COLUMNS};
 use crate::wire::Side;
@@ -75,9 +75,27 @@ struct Subject {
     asked: HashSet<u32>,
     fresh: HashSet<u32>,
     /// Columns of all versions, by the Protobuf message or record they are of.
-    merged: HashMap<String, SchemaRef>,
+    merged: HashMap<String, Common>,
     /// A record waits for another answer: this one does not fit it.
     unfit: bool,
+}
+
+/// Columns of all versions of a message or record.
+#[derive(Debug)]
+struct Common {
+    columns: SchemaRef,
+    /// Writers' ids of the versions that are no part of them, and why.
+    left_out: HashMap<u32, Vec<Misfit>>,
+}
+
+impl Common {
+    /// What rows of one version get.
+    fn of(&self, schema: &Schema, own: &Plan) -> Target {
+        match self.left_out.get(&schema.id) {
+            Some(misfits) => Target::Unfit(own.left_out(misfits)),
+            None => Target::Columns(self.columns.clone()),
+        }
+    }
 }
 
 /// A plan, and the schema that its columns are of if that is not the writer's.
@@ -112,11 +130,12 @@ impl Intake {
                     Err(fault) => return Ok(Err(fault)),
                 };
                 let history = self.targets.history(&subject, schema.id)?;
-                (self.target(&subject, &history, &own), Some(subject))
+                (self.target(&subject, &history, schema, &own), Some(subject))
             }
         };
         let (fault, own) = match target {
             Target::Own => return Ok(own.with_columns().map(|own| (Arc::new(own), None))),
+            Target::Unfit(fault) => (fault, own),
             Target::Columns(merged) => match own.widened(&merged) {
                 Ok(plan) => return Ok(Ok((Arc::new(plan), None))),
                 Err((fault, own)) => (*fault, *own),
@@ -161,36 +180,46 @@ impl Intake {
     }
 
     /// What a subject's versions make of rows of a plan.
-    fn target(&mut self, subject: &Arc<str>, history: &History, own: &Plan) -> Target {
+    fn target(
+        &mut self,
+        subject: &Arc<str>,
+        history: &History,
+        schema: &Schema,
+        own: &Plan,
+    ) -> Target {
         let Some(newest) = history.versions.last() else { return Target::Own };
         if self.settings.evolution.mode != EvolutionMode::Superset {
             return Target::Schema(newest.schema.clone());
         }
         let known = self.targets.subjects.entry(subject.clone()).or_default();
         if let Some(merged) = known.merged.get(&own.record_name) {
-            return Target::Columns(merged.clone());
+            return merged.of(schema, own);
         }
         let options = &self.settings.row.decode;
         // Versions that cannot be compiled, or are of another message, have no rows here.
         let plans = history.versions.iter().filter_map(|v| {
             let plan = Plan::of_message(&v.schema, &own.record_name, options)?.ok()?;
-            Some((v.version, plan.schema))
+            Some(((v.version, v.schema.id), plan.schema))
         });
-        let (numbers, columns): (Vec<u32>, Vec<SchemaRef>) = plans.unzip();
-        let Some(merged) = evolve::merge(&columns) else { return Target::Own };
-        for (at, misfits) in &merged.left_out {
+        let (numbers, columns): (Vec<(u32, u32)>, Vec<SchemaRef>) = plans.unzip();
+        let Some(merged) = evolve::merge(&columns, &options.bounds()) else { return Target::Own };
+        let mut left_out = HashMap::new();
+        for (at, misfits) in merged.left_out {
             let why: Vec<String> = misfits.iter().map(ToString::to_string).collect();
-            let version = numbers.get(*at).copied().unwrap_or_default();
+            let (version, id) = numbers.get(at).copied().unwrap_or_default();
             tracing::warn!(
                 "subject `{subject}`: version {version} is not part of the common columns: {}",
                 why.join("; ")
             );
+            left_out.insert(id, misfits);
         }
         if merged.schema.fields().is_empty() {
             return Target::Own;
         }
-        known.merged.insert(own.record_name.clone(), merged.schema.clone());
-        Target::Columns(merged.schema)
+        let common = Common { columns: merged.schema, left_out };
+        let target = common.of(schema, own);
+        known.merged.insert(own.record_name.clone(), common);
+        target
     }
 
     /// Says what becomes of the columns of a writer, once for each plan.
@@ -303,6 +332,8 @@ enum Target {
     Own,
     Schema(Arc<Schema>),
     Columns(SchemaRef),
+    /// It has some, and they cannot have them.
+    Unfit(Fault),
 }
 
 impl Subject {

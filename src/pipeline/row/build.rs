@@ -29,6 +29,12 @@ pub static ROWS: Code = Code {
     help: "Columns of a value and of what stands beside it could not be put together. Report it with the message; the Kafka partition stops, nothing is lost.",
 };
 
+/// A row was refused whose raw record is gone.
+#[cold]
+pub fn unheld(offset: Offset) -> Fault {
+    Fault::new(&ROWS, format!("row of offset {offset}: refused, its record at hand required"))
+}
+
 /// Headers of one record up to which equal names are looked for one by one.
 const FEW_HEADERS: usize = 16;
 

@@ -2,7 +2,7 @@
 //!
 //! Owns: the cache, one request for all who ask at once, following references.
 //! Does not own: what waits for a schema (`pipeline`).
-//! Bounded by: [`SCHEMAS_MAX`] schemas, [`VERSIONS_MAX`] versions of a subject, 256 references, [`DEPTH_MAX`] levels, 16 MiB of text, and 8 MiB
+//! Bounded by: [`SCHEMAS_MAX`] schemas, `VERSIONS_MAX` versions of a subject, 256 references, [`DEPTH_MAX`] levels, 16 MiB of text, and 8 MiB
 //! an answer.
 
 mod guard;

@@ -40,7 +40,7 @@ fn written(batch: &RecordBatch) -> String {
     let value = row.trim().strip_prefix(&format!("{{\"{}\":", field.name())).unwrap();
     let value = value.strip_suffix('}').unwrap();
     let mut data_type = field.data_type().to_string();
-    if let Some((before, after)) = data_type.split_once(", metadata: {") {
+    while let Some((before, after)) = data_type.split_once(", metadata: {") {
         data_type = format!("{before}{}", after.split_once('}').unwrap().1);
     }
     format!("{data_type}{} {value}", if field.is_nullable() { "?" } else { "" })

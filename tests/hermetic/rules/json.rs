@@ -156,6 +156,30 @@ static RULES: &[Rule] = &[
         [r#"{"a":"2026-01-01T00:00:00Z"}"#, r#"{"a":"2026-01-01T00:00:00Z"}"#],
     ),
     rule(
+        "text → base64",
+        [
+            r#""properties":{"a":{"type":"string"}}"#,
+            r#""properties":{"a":{"type":"string","contentEncoding":"base64"}}"#,
+        ],
+        [r#"{"a":"test"}"#, r#"{"a":"dGVzdA=="}"#],
+    ),
+    rule(
+        "decimal of another scale",
+        [
+            r#""properties":{"a":{"type":"number","title":"org.apache.kafka.connect.data.Decimal","connect.type":"bytes","connect.parameters":{"scale":"2","connect.decimal.precision":"10"}}}"#,
+            r#""properties":{"a":{"type":"number","title":"org.apache.kafka.connect.data.Decimal","connect.type":"bytes","connect.parameters":{"scale":"4","connect.decimal.precision":"12"}}}"#,
+        ],
+        [r#"{"a":"MDk="}"#, r#"{"a":"EtaI"}"#],
+    ),
+    rule(
+        "date as text → as a number of days",
+        [
+            r#""properties":{"a":{"type":"string","format":"date"}}"#,
+            r#""properties":{"a":{"type":"integer","title":"org.apache.kafka.connect.data.Date","connect.type":"int32"}}"#,
+        ],
+        [r#"{"a":"2026-01-02"}"#, r#"{"a":20455}"#],
+    ),
+    rule(
         "incompatible types",
         [r#""properties":{"a":{"type":"integer"}}"#, r#""properties":{"a":{"type":"string"}}"#],
         [r#"{"a":1}"#, r#"{"a":"x"}"#],

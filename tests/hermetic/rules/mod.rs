@@ -94,7 +94,8 @@ fn read(plan: Result<Arc<Plan>, Fault>, body: &[u8]) -> Cell {
 /// The columns of both versions, filled from a record of the first.
 fn superset(schemas: &[Schema; 2], body: &[u8]) -> Cell {
     let [old, new] = [0, 1].map(|at| Plan::bare(&schemas[at], &[0], &options()).unwrap());
-    let merged = evolve::merge(&[old.schema.clone(), new.schema.clone()]).unwrap();
+    let merged =
+        evolve::merge(&[old.schema.clone(), new.schema.clone()], &options().bounds()).unwrap();
     if let Some((_, misfits)) = merged.left_out.first() {
         let why: Vec<String> = misfits.iter().map(ToString::to_string).collect();
         assert!(Widened::new(&old.schema, &merged.schema).is_err(), "{why:?}");

@@ -71,6 +71,11 @@ static RULES: &[Rule] = &[
         [r#"{"a":1}"#, r#"{"a":2}"#],
     ),
     rule(
+        "the name of a field that is gone",
+        ["int32 a = 1; int32 b = 2", "int32 b = 1"],
+        [r#"{"a":1,"b":2}"#, r#"{"b":1}"#],
+    ),
+    rule(
         "`int32` → `int64`",
         ["int32 a = 1", "int64 a = 1"],
         [r#"{"a":-1}"#, r#"{"a":"5000000000"}"#],

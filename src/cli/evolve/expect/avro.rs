@@ -1,6 +1,8 @@
 //! Avro: apache-avro reads the body, with its own schema resolution where a target asks for one.
 #![allow(deprecated)] // the short way through apache-avro
 
+use std::collections::{BTreeSet, HashMap};
+
 use apache_avro::types::Value;
 use apache_avro::{Schema, from_avro_datum};
 use arrow::array::{Array, AsArray};
@@ -29,10 +31,13 @@ pub fn check(
         Err(why) => return Path::Root.differs("a row", format!("a reject: {why}")),
     };
     let Columns::Of(Form::Avro(target)) = columns else {
-        let merged = matches!(columns, Columns::Merged(_));
-        return Walk { form: writer, rules, merged }.top(&own, rows, row);
+        let (merged, names) = match columns {
+            Columns::Merged(forms) => (true, names(forms)),
+            _ => (false, HashMap::new()),
+        };
+        return Walk { form: writer, rules, merged, names }.top(&own, rows, row);
     };
-    let walk = Walk { form: target, rules, merged: false };
+    let walk = Walk { form: target, rules, merged: false, names: HashMap::new() };
     let mut rest = body;
     let theirs = from_avro_datum(&writer.schema, &mut rest, Some(&target.schema));
     if theirs.is_ok_and(|value| walk.top(&value, rows, row).is_ok()) {
@@ -48,6 +53,41 @@ struct Walk<'a> {
     form: &'a Avro,
     rules: Rules,
     merged: bool,
+    names: Names,
+}
+
+/// By record and a name that a field had: the names that versions give it by alias.
+type Names = HashMap<(String, String), BTreeSet<String>>;
+
+/// What all versions say of fields that had other names.
+fn names(forms: &[Form]) -> Names {
+    let mut names = Names::new();
+    for form in forms {
+        let Form::Avro(form) = form else { continue };
+        gather(&form.schema, &mut names, 0);
+    }
+    names
+}
+
+fn gather(schema: &Schema, names: &mut Names, depth: usize) {
+    if depth > 64 {
+        return;
+    }
+    match schema {
+        Schema::Record(record) => {
+            for field in &record.fields {
+                for alias in &field.aliases {
+                    let key = (record.name.fullname(None), alias.clone());
+                    names.entry(key).or_default().insert(field.name.clone());
+                }
+                gather(&field.schema, names, depth + 1);
+            }
+        }
+        Schema::Array(of) => gather(&of.items, names, depth + 1),
+        Schema::Map(of) => gather(&of.types, names, depth + 1),
+        Schema::Union(of) => of.variants().iter().for_each(|s| gather(s, names, depth + 1)),
+        _ => {}
+    }
 }
 
 impl Walk<'_> {
@@ -79,9 +119,11 @@ impl Walk<'_> {
         path: Path<'_>,
         open: &mut Vec<String>,
     ) -> Same {
-        for (field, column) in fields.iter().zip(columns) {
+        let columns_of: Vec<Option<usize>> =
+            record.fields.iter().map(|f| self.column_of(record, f, fields)).collect();
+        for (n, (field, column)) in fields.iter().zip(columns).enumerate() {
             let path = Path::Name(&path, field.name());
-            let at = record.fields.iter().position(|f| f.name == *field.name());
+            let at = columns_of.iter().position(|column| *column == Some(n));
             match at.and_then(|at| Some((record.fields.get(at)?, values.get(at)?))) {
                 Some((field, (_, value))) => {
                     self.value(&field.schema, value, *column, row, path, open)?;
@@ -92,12 +134,64 @@ impl Walk<'_> {
         }
         let dropped = self.rules.recursion == crate::config::Recursion::Drop
             || self.merged && self.rules.partial;
-        for field in record.fields.iter().filter(|_| !dropped) {
-            if fields.find(&field.name).is_none() {
+        for (field, column) in record.fields.iter().zip(columns_of).filter(|_| !dropped) {
+            if column.is_none() {
                 return Path::Name(&path, &field.name).differs("no column", "a column");
             }
         }
         Ok(())
+    }
+
+    /// The column of a field: of its name, else in the columns of several versions of one that it had or has by
+    /// alias, over several versions too.
+    fn column_of(
+        &self,
+        record: &apache_avro::schema::RecordSchema,
+        field: &apache_avro::schema::RecordField,
+        fields: &Fields,
+    ) -> Option<usize> {
+        let position = |name: &str| fields.iter().position(|f| f.name() == name);
+        if let Some(at) = position(&field.name).or_else(|| {
+            let mut known = field.aliases.iter().filter(|_| self.merged);
+            known.find_map(|alias| position(alias))
+        }) {
+            return Some(at);
+        }
+        let (mut todo, mut met) = (vec![field.name.clone()], BTreeSet::new());
+        while let Some(name) = todo.pop() {
+            if let Some(at) = position(&name) {
+                return Some(at);
+            }
+            let later = self.names.get(&(record.name.fullname(None), name.clone()));
+            if met.insert(name) {
+                todo.extend(later.into_iter().flatten().cloned());
+            }
+        }
+        None
+    }
+
+    /// A value of one type where another version has a union: in one member, and the others are null.
+    fn member(
+        &self,
+        schema: &Schema,
+        value: &Value,
+        array: &dyn Array,
+        row: usize,
+        path: Path<'_>,
+        open: &mut Vec<String>,
+    ) -> Same {
+        let Some(union) = array.as_struct_opt() else {
+            return path.wrong(array, row, format!("{value:?}"));
+        };
+        let set: Vec<usize> =
+            (0..union.num_columns()).filter(|n| union.column(*n).is_valid(row)).collect();
+        match set.as_slice() {
+            [one] => {
+                let path = Path::Name(&path, union.fields()[*one].name());
+                self.value(schema, value, union.column(*one), row, path, open)
+            }
+            _ => path.differs(format!("{} members", set.len()), "one member"),
+        }
     }
 
     fn value(
@@ -110,6 +204,22 @@ impl Walk<'_> {
         open: &mut Vec<String>,
     ) -> Same {
         let schema = self.form.resolve(schema);
+        if self.merged
+            && let DataType::Struct(fields) = array.data_type()
+            && array.is_valid(row)
+        {
+            let own = match schema {
+                Schema::Record(record) => {
+                    fields.iter().any(|f| record.fields.iter().any(|own| own.name == *f.name()))
+                        || record.fields.iter().any(|f| self.column_of(record, f, fields).is_some())
+                }
+                Schema::Union(_) | Schema::Duration(_) => true,
+                _ => false,
+            };
+            if !own && !matches!(value, Value::Null | Value::Union(..)) {
+                return self.member(schema, value, array, row, path, open);
+            }
+        }
         match (schema, value) {
             (_, Value::Null) => cells::null(array, row, path),
             (Schema::Union(union), Value::Union(at, inner)) => {

@@ -48,18 +48,43 @@ impl<'w> Walk<'w> {
             return Err(Failure::depth(self.meter.depth_max(), cursor));
         };
         self.depth_left = depth_left;
-        self.parts(id, cursor, out)?;
+        let onto = self.onto;
+        match &onto.pairs[id] {
+            Node::Branches(nodes) => {
+                let branch = cursor.branch(nodes.len() as u32);
+                let branch = branch.map_err(|bad| Failure::bad(bad, "union", cursor))?;
+                let node = nodes[branch as usize];
+                match &onto.pairs[node] {
+                    // A union read as a union is one level, as it is when it is not read onto anything.
+                    Node::Into { target, branch, node } => {
+                        self.branch((*target, *branch), *node, cursor, out)?;
+                    }
+                    _ => self.value(node, cursor, out)?,
+                }
+            }
+            Node::Into { target, branch, node } => {
+                self.branch((*target, *branch), *node, cursor, out)?;
+            }
+            Node::Array(items) => self.array(*items, cursor, out)?,
+            Node::Map(values) => self.map(*values, cursor, out)?,
+            Node::Record { target, takes, fills } => {
+                self.record(*target, (takes, fills), cursor, out)?;
+            }
+            leaf => self.leaf(leaf, cursor, out)?,
+        }
         self.depth_left += 1;
         Ok(())
     }
 
-    fn parts(&mut self, id: NodeId, cursor: &mut Cursor, out: &mut Vec<u8>) -> Read<()> {
+    /// A value without others inside. Not inlined: the stack of a deep value has room for what leads down.
+    #[inline(never)]
+    fn leaf(&mut self, node: &Node, cursor: &mut Cursor, out: &mut Vec<u8>) -> Read<()> {
         let onto = self.onto;
         let leaf = |shape: &Shape, cursor: &mut Cursor, out: &mut Vec<u8>| {
             write_leaf(shape, cursor, out)
                 .map_err(|bad| Failure::bad(bad, base_name(shape), cursor))
         };
-        match &onto.pairs[id] {
+        match node {
             Node::Leaf { target } => leaf(&onto.target[*target], cursor, out),
             Node::Promote { target, how } => {
                 let at = cursor.at();
@@ -81,22 +106,14 @@ impl<'w> Walk<'w> {
                 write_text(known(symbols, index, cursor)?, out);
                 Ok(())
             }
-            Node::Array(items) => self.array(*items, cursor, out),
-            Node::Map(values) => self.map(*values, cursor, out),
-            Node::Record { target, takes, fills } => {
-                self.record(*target, (takes, fills), cursor, out)
-            }
-            Node::Branches(nodes) => {
-                let branch = cursor.branch(nodes.len() as u32);
-                let branch = branch.map_err(|bad| Failure::bad(bad, "union", cursor))?;
-                self.value(nodes[branch as usize], cursor, out)
-            }
-            Node::Into { target, branch, node } => {
-                self.branch((*target, *branch), *node, cursor, out)
-            }
             Node::Refuse(mismatch) => {
                 Err(Failure::new(&codes::UNREADABLE, cursor, mismatch.says()))
             }
+            Node::Array(_)
+            | Node::Map(_)
+            | Node::Record { .. }
+            | Node::Branches(_)
+            | Node::Into { .. } => unreachable!("`value` goes down into these"),
         }
     }
 
