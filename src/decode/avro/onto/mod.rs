@@ -210,8 +210,8 @@ impl Assembler<'_> {
         let pairs = self.pairs;
         match own {
             Step::Skip(_) => return Ok(self.skip(pairs.writer(id))),
-            Step::Json(walked) => return Ok(self.json(path, walked.slot, id, false)),
-            Step::UnionJson(union) => return Ok(self.json(path, union.walked.slot, id, true)),
+            Step::Json(walked) => return Ok(self.json(path, walked, id, false)),
+            Step::UnionJson(union) => return Ok(self.json(path, &union.walked, id, true)),
             Step::Raw(_) => return self.raw(id, own),
             _ => {}
         }
@@ -416,11 +416,12 @@ impl Assembler<'_> {
         (self.depth_max + 1).saturating_sub(self.depth)
     }
 
-    fn json(&mut self, path: &str, slot: u32, node: NodeId, union: bool) -> Step {
+    /// As deep as the target's own reading goes.
+    fn json(&mut self, path: &str, own: &Walked, node: NodeId, union: bool) -> Step {
         for why in self.pairs.refusals(node) {
             self.unreadable.push(format!("{path}: {why}"));
         }
-        onto(OntoStep::Json { slot, node, depth: self.depth_left(), union })
+        onto(OntoStep::Json { slot: own.slot, node, depth: own.depth, union })
     }
 
     /// The value's own bytes: only where the writer's bytes are what the target's would be.
@@ -433,8 +434,7 @@ impl Assembler<'_> {
                 "a record inside itself that differs from the target's, with `recursion: bytes` the same required; use `recursion: json`",
             ));
         }
-        let depth = self.depth_left();
-        Ok(Step::Raw(Box::new(Walked { slot: walked.slot, shape: writer, depth })))
+        Ok(Step::Raw(Box::new(Walked { shape: writer, ..walked.as_ref().clone() })))
     }
 }
 
