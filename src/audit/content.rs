@@ -14,7 +14,7 @@ use parquet::file::reader::ChunkReader;
 
 use super::finding::{Class, Findings, Place};
 use crate::commit::record::{File, Record, Role};
-use crate::file::Provenance;
+use crate::file::{Provenance, footer};
 use crate::position::{Offset, OffsetRange};
 
 /// Bytes of a file's end that nearly always hold its footer.
@@ -50,7 +50,7 @@ pub fn tail(bytes: &bytes::Bytes, total: u64) -> Tail {
 }
 
 /// Compares a footer with its record; false: they differ, and that is told.
-pub fn footer(
+pub fn says(
     record: &Record,
     file: &File,
     place: Place,
@@ -82,6 +82,7 @@ pub fn footer(
         ("last offset", said.last.to_string(), about.last.to_string()),
         ("rows", rows.to_string(), about.rows.to_string()),
         ("role", said.role.to_owned(), role.to_owned()),
+        ("target schema id", target(said.target), target(about.target)),
         ("schema ids", list(&said.schema_ids), list(&about.schema_ids)),
         ("partition values", values(&said.partition_values), values(&about.values)),
     ];
@@ -102,6 +103,10 @@ fn list<'a>(ids: impl IntoIterator<Item = &'a u32>) -> String {
     ids.into_iter().map(u32::to_string).collect::<Vec<_>>().join(",")
 }
 
+fn target(id: Option<u32>) -> String {
+    id.map_or("none".to_owned(), |id| id.to_string())
+}
+
 fn values(values: &[(String, Option<String>)]) -> String {
     format!("{values:?}")
 }
@@ -113,10 +118,10 @@ pub fn no_footer(file: &File, place: Place, why: &str, out: &mut Findings) {
 }
 
 /// The column that holds each row's offset, where there is one.
-fn offset_column(role: Role) -> &'static str {
+fn offset_column(role: Role, metadata: &ParquetMetaData) -> Option<String> {
     match role {
-        Role::Data => "_offset",
-        Role::Reject => "offset",
+        Role::Data => footer::offset_column(metadata),
+        Role::Reject => Some("offset".to_owned()),
     }
 }
 
@@ -126,15 +131,13 @@ pub struct Offsets {
     range: OffsetRange,
     /// None where the range is too long.
     bits: Option<Vec<u64>>,
-    /// Rows without an offset column.
-    pub blind: u64,
 }
 
 impl Offsets {
     pub fn of(range: OffsetRange) -> Self {
         let bits = (range.len() <= OFFSETS_MAX)
             .then(|| vec![0; usize::try_from(range.len().div_ceil(64)).unwrap_or_default()]);
-        Self { range, bits, blind: 0 }
+        Self { range, bits }
     }
 
     /// False: it was there before.
@@ -164,8 +167,8 @@ pub fn rows<R: ChunkReader + 'static>(
 ) {
     let place = place.key(&file.key);
     let mut check = Check { file, last: None, rows: 0, disorder: None, twice: None };
-    match read(whole, offset_column(file.about.role), |batch| check.batch(batch, offsets)) {
-        Ok(had_offsets) if !had_offsets => offsets.blind += file.about.rows,
+    match read(whole, file.about.role, |batch| check.batch(batch, offsets)) {
+        Ok(had_offsets) if !had_offsets => out.unseen(file.about.rows),
         Ok(_) => check.ends(),
         Err(why) => {
             let message = format!("file `{}` of record {}: {why}", file.key, record.seq);
@@ -205,7 +208,7 @@ pub enum Row {
 /// Finds an offset by the file's own column. Error: the file cannot be read.
 pub fn find<R: ChunkReader + 'static>(whole: R, role: Role, offset: Offset) -> Result<Row, String> {
     let (mut at, mut found) = (0, None);
-    let had = read(whole, offset_column(role), |batch| {
+    let had = read(whole, role, |batch| {
         if let Some(Some(values)) = batch.offsets {
             let here = values.iter().position(|value| *value == offset);
             found = found.or(here.map(|row| at + row as u64));
@@ -228,19 +231,20 @@ struct Batch<'a> {
 /// Decodes the offset column, or the first one where there is none. Returns whether there is one.
 fn read<R: ChunkReader + 'static>(
     whole: R,
-    column: &str,
+    role: Role,
     mut take: impl FnMut(Batch<'_>),
 ) -> Result<bool, String> {
     let say = |e: &dyn std::fmt::Display| format!("cannot be read: {e}");
     let builder = ParquetRecordBatchReaderBuilder::try_new(whole).map_err(|e| say(&e))?;
     let schema = builder.parquet_schema();
-    let is_offset = |name: &str, c: &parquet::schema::types::ColumnDescriptor| {
+    let column = offset_column(role, builder.metadata());
+    let is_offset = |c: &parquet::schema::types::ColumnDescriptor| {
         c.path().parts().len() == 1
-            && c.name() == name
+            && Some(c.name()) == column.as_deref()
             && c.physical_type() == parquet::basic::Type::INT64
             && c.max_rep_level() == 0
     };
-    let place = schema.columns().iter().position(|c| is_offset(column, c));
+    let place = schema.columns().iter().position(|c| is_offset(c));
     let leaf = place.unwrap_or(0).min(schema.num_columns().saturating_sub(1));
     let mask = ProjectionMask::leaves(schema, [leaf]);
     let batches =

@@ -183,6 +183,7 @@ pub struct Finding {
 pub struct Findings {
     list: Vec<Finding>,
     counts: std::collections::BTreeMap<Class, u64>,
+    unseen: u64,
 }
 
 /// Findings of the classes that say nothing against the promise that are kept, each.
@@ -203,6 +204,15 @@ impl Findings {
     pub fn count_only(&mut self, class: Class, more: u64) {
         let count = self.counts.entry(class).or_default();
         *count = count.saturating_add(more);
+    }
+
+    /// Rows of a file without a column of offsets: they were counted, and nothing says which records they are.
+    pub fn unseen(&mut self, rows: u64) {
+        self.unseen = self.unseen.saturating_add(rows);
+    }
+
+    pub fn rows_unseen(&self) -> u64 {
+        self.unseen
     }
 
     pub fn count(&self, class: Class) -> u64 {
@@ -238,6 +248,7 @@ impl Findings {
         for (class, count) in other.counts {
             self.count_only(class, count);
         }
+        self.unseen(other.unseen);
         let room = FINDINGS_MAX.saturating_sub(self.list.len());
         self.list.extend(other.list.into_iter().take(room));
     }

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use bytes::Bytes;
 use parquet::arrow::ArrowWriter;
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::WriterProperties;
 
 use super::content::{self, Offsets, Row, Tail};
 use super::explain::Search;
@@ -13,6 +15,9 @@ use crate::commit::record::tests::{identity, record};
 use crate::commit::record::{About, File, Kind, Record, Role, Skipped, chain_folder};
 use crate::position::OffsetRange;
 use crate::store::{Entry, Handle};
+
+/// Key of the footer that names the column of offsets.
+const OFFSETS: &str = "forebay.offset_column";
 
 fn chain(len: u64) -> Chain {
     Chain::new(&chain_folder(&identity()), (1, len))
@@ -163,12 +168,14 @@ fn missing_file_is_what_its_place_and_its_upload_say() {
     assert_eq!(missing(&["t/a"], &[], Some(4)), [("removed", 4)]);
 }
 
-/// A Parquet file with these offsets, or with another column alone.
-fn parquet(column: &str, offsets: Vec<i64>) -> Bytes {
-    let column: (&str, ArrayRef) = (column, Arc::new(Int64Array::from(offsets)));
+/// A Parquet file with these numbers in a column `_offset`, which are offsets where the footer says so.
+fn parquet(says: &str, numbers: Vec<i64>) -> Bytes {
+    let column: (&str, ArrayRef) = ("_offset", Arc::new(Int64Array::from(numbers)));
     let batch = RecordBatch::try_from_iter([column]).unwrap();
     let mut bytes = Vec::new();
-    let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), None).unwrap();
+    let said = KeyValue::new(says.to_owned(), "_offset".to_owned());
+    let properties = WriterProperties::builder().set_key_value_metadata(Some(vec![said])).build();
+    let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), Some(properties)).unwrap();
     writer.write(&batch).unwrap();
     writer.close().unwrap();
     bytes.into()
@@ -190,15 +197,28 @@ fn deep(column: &str, offsets: Vec<i64>, about: (i64, i64, u64)) -> Vec<&'static
 
 #[test]
 fn rows_of_a_file_are_counted_and_ordered() {
-    assert_eq!(deep("_offset", vec![20, 22, 29], (20, 29, 3)), Vec::<&str>::new());
-    assert_eq!(deep("_offset", vec![20, 29], (20, 29, 3)), ["rows_differ"]);
-    assert_eq!(deep("_offset", vec![20, 25, 24, 29], (20, 29, 4)), ["order_broken"]);
-    assert_eq!(deep("_offset", vec![21, 29], (20, 29, 2)), ["order_broken"]);
-    assert_eq!(deep("_offset", vec![20, 28], (20, 29, 2)), ["order_broken"]);
-    assert_eq!(deep("_offset", vec![20, 22, 22, 29], (20, 29, 4)), ["offset_twice"]);
-    // Without the column there is only the count.
-    assert_eq!(deep("n", vec![9, 1, 1], (20, 29, 3)), Vec::<&str>::new());
-    assert_eq!(deep("n", vec![9, 1], (20, 29, 3)), ["rows_differ"]);
+    assert_eq!(deep(OFFSETS, vec![20, 22, 29], (20, 29, 3)), Vec::<&str>::new());
+    assert_eq!(deep(OFFSETS, vec![20, 29], (20, 29, 3)), ["rows_differ"]);
+    assert_eq!(deep(OFFSETS, vec![20, 25, 24, 29], (20, 29, 4)), ["order_broken"]);
+    assert_eq!(deep(OFFSETS, vec![21, 29], (20, 29, 2)), ["order_broken"]);
+    assert_eq!(deep(OFFSETS, vec![20, 28], (20, 29, 2)), ["order_broken"]);
+    assert_eq!(deep(OFFSETS, vec![20, 22, 22, 29], (20, 29, 4)), ["offset_twice"]);
+    // A value's own column of that name says nothing of Kafka's offsets: there is only the count.
+    assert_eq!(deep("other", vec![9, 1, 1], (20, 29, 3)), Vec::<&str>::new());
+    assert_eq!(deep("other", vec![9, 1], (20, 29, 3)), ["rows_differ"]);
+}
+
+#[test]
+fn rows_that_no_column_gives_an_offset_are_told() {
+    let (mut out, mut all) = (Findings::default(), Offsets::of(OffsetRange { start: 20, end: 30 }));
+    for (says, rows) in [("other", 2), (OFFSETS, 2), ("other", 2)] {
+        let (bytes, file) = (parquet(says, vec![20, 21]), file("t/a", 20, 21, rows));
+        content::rows(bytes, &record(2), &file, Place::default(), &mut all, &mut out);
+    }
+    assert_eq!((out.rows_unseen(), out.all()), (4, 0));
+    let mut whole = Findings::default();
+    whole.merge(out);
+    assert_eq!(whole.rows_unseen(), 4);
 }
 
 #[test]
@@ -206,7 +226,7 @@ fn offset_in_two_files_of_one_commit_is_found() {
     let (mut out, mut all) = (Findings::default(), Offsets::of(OffsetRange { start: 20, end: 30 }));
     for (offsets, first, last) in [(vec![20, 22], 20, 22), (vec![21, 22], 21, 22)] {
         let file = file("t/a", first, last, 2);
-        let bytes = parquet("_offset", offsets);
+        let bytes = parquet(OFFSETS, offsets);
         content::rows(bytes, &record(2), &file, Place::default(), &mut all, &mut out);
     }
     assert_eq!((out.count(Class::OffsetTwice), out.all()), (1, 1));
@@ -214,7 +234,7 @@ fn offset_in_two_files_of_one_commit_is_found() {
 
 #[test]
 fn footer_longer_than_what_was_read_is_asked_for() {
-    let bytes = parquet("_offset", vec![20]);
+    let bytes = parquet(OFFSETS, vec![20]);
     let total = bytes.len() as u64;
     let end = bytes.slice(bytes.len() - 8..);
     let Tail::More(more) = content::tail(&end, total) else { panic!("not asked for more") };
@@ -229,10 +249,10 @@ fn footer_longer_than_what_was_read_is_asked_for() {
 
 #[test]
 fn row_is_found_by_column_or_by_a_range_without_gaps() {
-    let bytes = parquet("_offset", vec![20, 22, 29]);
+    let bytes = parquet(OFFSETS, vec![20, 22, 29]);
     let find = |offset| content::find(bytes.clone(), Role::Data, offset).unwrap();
     assert_eq!((find(22), find(29), find(21)), (Row::At(1), Row::At(2), Row::Absent));
-    let bytes = parquet("n", vec![20, 22, 29]);
+    let bytes = parquet("other", vec![20, 22, 29]);
     assert_eq!(content::find(bytes, Role::Data, 22).unwrap(), Row::Unknown);
     assert_eq!(Search::row_by_range(&file("t/a", 20, 24, 5), 22), Some(2));
     assert_eq!(Search::row_by_range(&file("t/a", 20, 24, 4), 22), None);

@@ -45,6 +45,9 @@ pub const FIELD_NUMBERS: &str = "forebay.field_numbers";
 /// JSON: an object from column path to the unit (`s`, `ms`, `us`, `ns`) of a time of day or a duration that is a
 /// whole number in the file. Only where there are such columns.
 pub const UNITS: &str = "forebay.units";
+/// Name of the column that holds each row's offset, where there is one: a value's own column may be named `_offset`.
+/// The column has the same key, with nothing behind it, in its own metadata.
+pub const OFFSET_COLUMN: &str = "forebay.offset_column";
 
 /// The pairs of a file's footer.
 pub(super) fn pairs(from: &Provenance, rows: u64, schema: &Schema) -> Vec<KeyValue> {
@@ -81,6 +84,8 @@ pub(super) fn pairs(from: &Provenance, rows: u64, schema: &Schema) -> Vec<KeyVal
     if !units.is_empty() {
         pairs.push(pair(UNITS, serde_json::json!(units).to_string()));
     }
+    let offset = schema.fields().iter().find(|f| f.metadata().contains_key(OFFSET_COLUMN));
+    pairs.extend(offset.map(|field| pair(OFFSET_COLUMN, field.name().clone())));
     pairs
 }
 
@@ -181,6 +186,12 @@ impl Provenance {
             })?,
         })
     }
+}
+
+/// The column that holds each row's offset, as the footer says.
+pub fn offset_column(metadata: &ParquetMetaData) -> Option<String> {
+    let pairs = metadata.file_metadata().key_value_metadata()?;
+    pairs.iter().find(|pair| pair.key == OFFSET_COLUMN)?.value.clone()
 }
 
 fn ids(text: &str) -> Result<BTreeSet<u32>, Fault> {

@@ -21,6 +21,7 @@ use crate::decode::envelope::{DELETED, Envelope, OP, TS_MS};
 use crate::decode::readers::Readers;
 use crate::decode::{self, Onto, Plan};
 use crate::error::Fault;
+use crate::file::footer;
 use crate::registry;
 
 pub use build::Builder;
@@ -209,7 +210,8 @@ fn metadata(column: Metadata) -> Field {
     match column {
         Metadata::Topic => Field::new("_topic", DataType::Utf8, false),
         Metadata::Partition => Field::new("_partition", DataType::Int32, false),
-        Metadata::Offset => Field::new("_offset", DataType::Int64, false),
+        Metadata::Offset => Field::new("_offset", DataType::Int64, false)
+            .with_metadata([(footer::OFFSET_COLUMN.to_owned(), String::new())]),
         Metadata::Timestamp => {
             let time = DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()));
             Field::new("_timestamp", time, true)

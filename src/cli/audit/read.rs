@@ -482,7 +482,7 @@ async fn footer(store: &Store, record: &Record, file: &File) -> Result<(bool, Fi
         };
         match content::tail(&bytes, file.bytes) {
             Tail::Footer(metadata) => {
-                let good = content::footer(record, file, place(record, file), &metadata, &mut out);
+                let good = content::says(record, file, place(record, file), &metadata, &mut out);
                 return Ok((good, out));
             }
             Tail::More(more) if more > wanted => wanted = more,

@@ -94,6 +94,7 @@ impl Report {
                 "skipped_offsets": sum(skipped),
                 "listed_files": self.files,
                 "listed_bytes": self.bytes,
+                "rows_without_offset_column": self.options.deep.then(|| self.findings.rows_unseen()),
             },
             "counts": counts,
             "findings": findings,
@@ -233,8 +234,14 @@ impl Report {
             (false, true) => ", every footer read",
             (false, false) => "",
         };
+        let unseen = match self.findings.rows_unseen() {
+            0 => String::new(),
+            rows => format!(
+                "; {rows} rows were only counted: no column says their offsets (metadata: [offset])"
+            ),
+        };
         let about = format!(
-            "{records} records in {} chains, {} listed files{read}",
+            "{records} records in {} chains, {} listed files{read}{unseen}",
             self.partitions.len(),
             self.files
         );

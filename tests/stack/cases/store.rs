@@ -27,6 +27,7 @@ async fn open(stack: &Stack) -> Store {
 /// The README says it to users.
 const OTHERWISE: &[(&str, &str, &str)] = &[
     ("seaweedfs", "odd_key_is_kept_to_the_byte", "SeaweedFS turns `\\` in a key into `/`"),
+    ("seaweedfs", "folder_is_gone_with_its_last_object", "SeaweedFS keeps folders that are empty"),
     ("seaweedfs", "listing_goes_by_bytes_and_pages", "SeaweedFS lists folder by folder"),
 ];
 
