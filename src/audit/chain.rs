@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashSet};
 use sha2::{Digest, Sha256};
 
 use super::finding::{Class, Findings, Place};
-use crate::commit::record::{self, Kind, Record, Role, Skipped};
+use crate::commit::record::{self, File, Kind, Record, Role, Skipped};
 use crate::error::Fault;
 use crate::position::{Offset, OffsetRange};
 
@@ -45,6 +45,8 @@ pub struct Chain {
     pub folder: String,
     pub topic: String,
     pub topic_id: Option<String>,
+    /// The topic's id as the folder has it.
+    folder_id: String,
     pub partition: i32,
     /// Records read.
     pub records: u64,
@@ -73,8 +75,8 @@ pub struct Chain {
     pub last_commit_ms: Option<i64>,
     /// Least and greatest time of its records.
     pub times_ms: Option<(i64, i64)>,
-    /// Places whose files a repair wrote anew.
-    pub repaired: Vec<u64>,
+    /// Places whose files a repair wrote anew, with the rows and rejects that it brought back.
+    pub repaired: BTreeMap<u64, (u64, u64)>,
     /// Named files that are not there.
     pub removed: u64,
     pub pending: u64,
@@ -98,15 +100,22 @@ impl Chain {
     pub fn new(folder: &str, seqs: (u64, u64)) -> Self {
         let mut parts = folder.trim_end_matches('/').rsplit('/');
         let partition = parts.next().and_then(|p| p.parse().ok()).unwrap_or(-1);
-        let topic = parts.next().and_then(|t| t.rsplit_once('~')).map_or("", |(topic, _)| topic);
+        let (topic, id) = parts.next().and_then(|t| t.rsplit_once('~')).unwrap_or_default();
         Self {
             folder: folder.to_owned(),
             topic: topic.to_owned(),
+            folder_id: id.to_owned(),
             partition,
             first_seq: seqs.0,
             head_seq: seqs.1,
             ..Self::default()
         }
+    }
+
+    /// Whether it may be of the topic with this id; one that was begun without an id may be of any.
+    pub fn may_be_of(&self, topic_id: &str) -> bool {
+        self.folder_id == record::folder_id(None)
+            || self.folder_id == record::folder_id(Some(topic_id))
     }
 
     pub fn place(&self, seq: u64) -> Place {
@@ -306,9 +315,21 @@ impl Chain {
                 };
             }
             Kind::Claim => self.claims += 1,
-            Kind::Repair => self.repaired.extend(record.repairs),
+            Kind::Repair => {
+                let (rows, rejects) = rows(&record.files);
+                if let Some(seq) = record.repairs {
+                    let back = self.repaired.entry(seq).or_default();
+                    *back = (back.0.saturating_add(rows), back.1.saturating_add(rejects));
+                }
+            }
             Kind::Void | Kind::Reset => {}
         }
+    }
+
+    /// Whether a repair of this place brought back as many rows and rejects as these files held.
+    pub fn is_back<'a>(&self, seq: u64, files: impl IntoIterator<Item = &'a File>) -> bool {
+        let lost = rows(files);
+        self.repaired.get(&seq).is_some_and(|back| lost.0 <= back.0 && lost.1 <= back.1)
     }
 
     /// Offset up to which everything is published; what was removed since counts as published.
@@ -324,6 +345,14 @@ impl Chain {
     pub fn offsets_without_rows(&self) -> u64 {
         self.offsets.saturating_sub(self.rows.saturating_add(self.rejects))
     }
+}
+
+/// Rows and rejects in these files.
+fn rows<'a>(files: impl IntoIterator<Item = &'a File>) -> (u64, u64) {
+    files.into_iter().fold((0, 0), |(rows, rejects): (u64, u64), file| match file.about.role {
+        Role::Data => (rows.saturating_add(file.about.rows), rejects),
+        Role::Reject => (rows, rejects.saturating_add(file.about.rows)),
+    })
 }
 
 impl Before {

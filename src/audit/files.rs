@@ -240,7 +240,7 @@ impl Files {
         for named in self.named.values().filter(|named| !named.seen) {
             let Some(chain) = chains.get_mut(named.chain as usize) else { continue };
             let said = published.get(named.chain as usize).copied().flatten();
-            let class = if chain.repaired.contains(&named.seq) {
+            let class = if chain.repaired.contains_key(&named.seq) {
                 Class::Repaired
             } else if named.seq < chain.head_seq {
                 if named.staged { Class::Unpublished } else { Class::Removed }
@@ -266,13 +266,20 @@ impl Files {
     /// Says which files of a record are not there.
     pub fn tell_missing(
         &self,
-        chain: &Chain,
+        chain: &mut Chain,
         record: &Record,
         staged: &Staged,
-        missing: Missing,
+        mut missing: Missing,
         out: &mut Findings,
     ) {
         let unseen = |file: &&File| self.named.get(&hash(&file.key)).is_some_and(|n| !n.seen);
+        if missing.class == Class::Repaired
+            && !chain.is_back(record.seq, record.files.iter().filter(unseen))
+        {
+            // Some went after the repair, or it brought back less: nothing says which.
+            missing.class = Class::Removed;
+            chain.removed = chain.removed.saturating_add(missing.files);
+        }
         for file in record.files.iter().filter(unseen) {
             let is_staged = staged.contains_key(staged_id(&file.staged));
             // One record can have both: published ones that are gone, and some that never were.

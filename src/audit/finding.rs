@@ -27,6 +27,7 @@ pub enum Class {
     OrderBroken,
     OffsetTwice,
     KafkaAhead,
+    AuthorityLost,
     LogEndsBefore,
     LogStartsAfter,
     Removed,
@@ -39,7 +40,7 @@ pub enum Class {
 }
 
 /// All classes, in the order in which they are shown.
-pub const CLASSES: [Class; 28] = [
+pub const CLASSES: [Class; 29] = [
     Class::RecordMissing,
     Class::RecordUnreadable,
     Class::RecordMisplaced,
@@ -59,6 +60,7 @@ pub const CLASSES: [Class; 28] = [
     Class::OrderBroken,
     Class::OffsetTwice,
     Class::KafkaAhead,
+    Class::AuthorityLost,
     Class::LogEndsBefore,
     Class::LogStartsAfter,
     Class::Removed,
@@ -114,6 +116,9 @@ impl Class {
             Class::OffsetTwice => ("offset_twice", "an offset is in two rows of one commit"),
             Class::KafkaAhead => {
                 ("kafka_ahead", "the group's offset is beyond the end of the chain")
+            }
+            Class::AuthorityLost => {
+                ("authority_lost", "Kafka decides, and names no record: the last one was guessed")
             }
             Class::LogEndsBefore => ("log_ends_before", "Kafka's log ends before the chain"),
             Class::LogStartsAfter => {

@@ -10,6 +10,7 @@ use parquet::file::properties::WriterProperties;
 
 use super::content::{self, Offsets, Row, Tail};
 use super::explain::Search;
+use super::finding::CLASSES;
 use super::*;
 use crate::commit::record::tests::{identity, record};
 use crate::commit::record::{About, File, Kind, Record, Role, Skipped, chain_folder};
@@ -166,6 +167,41 @@ fn missing_file_is_what_its_place_and_its_upload_say() {
     assert_eq!(missing(&["t/a"], &[], None), [("undecided", 4)]);
     assert_eq!(missing(&["t/a"], &[], Some(3)), [("undecided", 4)]);
     assert_eq!(missing(&["t/a"], &[], Some(4)), [("removed", 4)]);
+}
+
+/// What is told of two lost files of one record, 2 and 3 rows, after a repair that brought so many rows back.
+fn after_repair(rows: u64) -> Vec<(&'static str, u64)> {
+    let (mut files, mut out) = (Files::default(), Findings::default());
+    let mut records = good();
+    records[1].files = vec![file("t/a", 20, 21, 2), file("t/b", 22, 24, 3)];
+    records[3].kind = Kind::Repair;
+    records[3].repairs = Some(2);
+    records[3].files = vec![file("t/c", 20, 24, rows)];
+    let mut chains = [chain(4)];
+    for (seq, record) in (1..).zip(&records) {
+        chains[0].record(seq, record, None, &mut Findings::default());
+        files.name(0, &chains[0], record, &Default::default(), &mut out);
+    }
+    files.list(entry("t/c", 100), None, &mut out);
+    for missing in files.missing(&mut chains, &[None]) {
+        files.tell_missing(&mut chains[0], &records[1], &Default::default(), missing, &mut out);
+    }
+    CLASSES.iter().map(|c| (c.name(), out.count(*c))).filter(|(_, n)| *n > 0).collect()
+}
+
+#[test]
+fn repair_forgives_no_more_rows_than_it_brought_back() {
+    assert_eq!(after_repair(5), [("repaired", 2)]);
+    assert_eq!(after_repair(4), [("removed", 2)]);
+    assert_eq!(after_repair(0), [("removed", 2)]);
+}
+
+#[test]
+fn chain_of_a_topic_made_anew_is_not_the_new_topics() {
+    let old = Chain::new("_forebay/p/log/orders~Ab_c-d/0/", (1, 1));
+    assert!(old.may_be_of("Ab/c+d"));
+    assert!(!old.may_be_of("Ab/c+e"));
+    assert!(Chain::new("_forebay/p/log/orders~none/0/", (1, 1)).may_be_of("Ab/c+e"));
 }
 
 /// A Parquet file with these numbers in a column `_offset`, which are offsets where the footer says so.

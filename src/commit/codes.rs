@@ -96,7 +96,7 @@ pub static NO_AUTHORITY: Code = Code {
     id: "FB0932",
     kind: Kind::Halt,
     title: "store cannot hold the chain of commits",
-    help: "A create-only put (`If-None-Match: *`) answered success twice for one key, so two owners could both believe that they committed. Use a store that has conditional writes (Amazon S3, MinIO, SeaweedFS 3.80, Ceph, R2, GCS's XML API with a proxy that keeps the header), upgrade it, or remove the proxy that drops the header.",
+    help: "A create-only put (`If-None-Match: *`) answered success twice for one key, so two owners could both believe that they committed. Use a store that has conditional writes (Amazon S3, MinIO, SeaweedFS 3.80, Ceph, R2, GCS's XML API with a proxy that keeps the header), upgrade it, or remove the proxy that drops the header. Where none of it can be had, set `commit.authority: kafka` for a pipeline that has not run yet.",
 };
 pub static RECORD_REFUSED: Code = Code {
     id: "FB0933",

@@ -539,9 +539,12 @@ pub fn nameless_folder(identity: &Identity) -> String {
 
 /// Topic and its id.
 fn topic_leaf(identity: &Identity) -> String {
-    // Standard base64 has a letter that would be a folder of its own.
-    let id = identity.topic_id.as_deref().unwrap_or("none").replace('/', "_").replace('+', "-");
-    format!("{}~{id}", topic_name(&identity.topic))
+    format!("{}~{}", topic_name(&identity.topic), folder_id(identity.topic_id.as_deref()))
+}
+
+/// A topic's id as folders of chains have it: standard base64 has a letter that would be a folder of its own.
+pub fn folder_id(topic_id: Option<&str>) -> String {
+    topic_id.unwrap_or("none").replace('/', "_").replace('+', "-")
 }
 
 /// Where one chain stands; with a `/` at its end.

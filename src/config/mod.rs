@@ -82,7 +82,7 @@ pub static NOT_YET: Code = Code {
     id: "FB0409",
     kind: Kind::Halt,
     title: "option that this version does not have",
-    help: "The name is right, and the option will come. The message says what to do until then.",
+    help: "The name is known, and this version does not have it. The message says what to do instead.",
 };
 pub static SUBSTITUTION: Code = Code {
     id: "FB0410",

@@ -139,7 +139,7 @@ pub static OPTIONS: &[Opt] = &[
         "Never inside a topic's folder. Lifecycle rules must leave it alone. Moving it is moving its objects, with the pipeline stopped.",
         ""),
     row("listen", Text, Absent,
-        "`host:port` of `/healthz`, `/readyz`, `/metrics` and the status page. None by default.",
+        "`host:port` of `/healthz`, `/readyz`, `/metrics` and `/status`, JSON. None by default.",
         "",
         "`rest.port`"),
 
@@ -160,8 +160,8 @@ pub static OPTIONS: &[Opt] = &[
         "",
         "`group.id`"),
     row("source.start", Own, Is("auto"),
-        "Where a Kafka partition starts for which the group has no committed offset: `auto` or `earliest` (the beginning), `latest` (the end), a timestamp (`2026-01-02T00:00:00Z`), or `{ offsets: { orders: { 0: 918273 } } }`.",
-        "A committed offset always wins: a restart goes on where it stopped.",
+        "Where a Kafka partition starts that has neither a chain of commits nor a committed offset of the group: `auto` or `earliest` (the beginning), `latest` (the end), a timestamp (`2026-01-02T00:00:00Z`), or `{ offsets: { orders: { 0: 918273 } } }`.",
+        "The chain always wins, then the group's committed offset. Kafka partitions that are added to a topic later start at the start of their log.",
         "`auto.offset.reset`"),
     row("source.properties", SecretPairs, Is("{}"),
         "Any librdkafka property the program does not own: `security.protocol`, `sasl.username`, `ssl.ca.location`, …",
@@ -451,7 +451,7 @@ pub static OPTIONS: &[Opt] = &[
         "`task.shutdown.graceful.timeout.ms`"),
 ];
 
-/// Keys that the design knows and this version does not have, each with what to do instead.
+/// Keys that users of other programs may try and this version does not have, each with what to do instead.
 pub static NOT_YET: &[(&str, &str)] = &[
     ("pipelines", "run one process for each pipeline"),
     ("sinks", "run one pipeline for each sink, with names of their own"),
@@ -463,10 +463,10 @@ pub static NOT_YET: &[(&str, &str)] = &[
         "files close with their commit: set `commit.interval` or `commit.schedule`",
     ),
     ("path", "folders are `name=value`: use `partition_by`"),
-    ("unknown_fields", "unknown fields are counted and left out"),
+    ("unknown_fields", "set `value.unknown_fields`"),
 ];
 
-/// Words that the design knows for an option and this version does not.
+/// Words that users of other programs may try for an option and this version does not have.
 pub static NOT_YET_WORDS: &[(&str, &[&str])] =
     &[("sink.format", &["avro", "json"]), ("sink.compression", &["brotli", "lzo"])];
 

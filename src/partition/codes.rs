@@ -47,8 +47,8 @@ pub static LATER: Code = Code {
 pub static COLUMNS: Code = Code {
     id: "FB0608",
     kind: Kind::Halt,
-    title: "`partition_columns` that would lose data",
-    help: "With `escape: connect` different values may share a folder, and a file needs at least one column: use `partition_columns: keep`.",
+    title: "`sink.partition_columns` that would lose data",
+    help: "With `sink.escape: connect` different values may share a folder, and a file needs at least one column: use `sink.partition_columns: keep`.",
 };
 pub static TIME: Code = Code {
     id: "FB0609",
@@ -66,7 +66,7 @@ pub static LENGTH: Code = Code {
     id: "FB0611",
     kind: Kind::Reject,
     title: "partition value or key too long",
-    help: "A value of more than 256 bytes after escaping needs its column in the file (`partition_columns: keep`), where the path holds a prefix and a hash of it; a whole key has at most 1,024 bytes. Partition by `bucket(n, x)` or `truncate(n, x)`.",
+    help: "A value of more than 256 bytes after escaping needs its column in the file (`sink.partition_columns: keep`), where the path holds a prefix and a hash of it; a whole key has at most 1,024 bytes. Partition by `bucket(n, x)` or `truncate(n, x)`.",
 };
 pub static VALUE: Code = Code {
     id: "FB0612",

@@ -171,7 +171,7 @@ async fn named_by_heads(store: &Store) -> Result<HashSet<String>, Fault> {
     }
     let mut named = HashSet::new();
     // Where Kafka is the authority, it names one of the last place or of the one before.
-    named_ends.retain(|(chain, seq, _)| heads.get(chain).is_some_and(|last| seq + 1 >= *last));
+    named_ends.retain(|(chain, seq, _)| heads.get(chain).is_some_and(|last| *last - seq <= 1));
     let of_kafka: HashSet<String> = named_ends.iter().map(|(chain, ..)| chain.clone()).collect();
     let of_store = heads.into_iter().filter(|(chain, _)| !of_kafka.contains(chain));
     let of_store = of_store.map(|(chain, seq)| format!("{chain}{seq:020}.json"));

@@ -42,13 +42,13 @@ pub static START_RANGE: Code = Code {
     id: "FB0507",
     kind: Kind::Halt,
     title: "start offset outside of the log",
-    help: "Retention has removed the offset, or the topic was made anew. Reset the group's offset, or set `source.start` and use a new group.",
+    help: "The offset in `source.start` is not in the log: retention removed it, or the topic was made anew. Give another one.",
 };
 pub static POSITION_RANGE: Code = Code {
     id: "FB0508",
     kind: Kind::Halt,
     title: "position that fell out of the log",
-    help: "Retention, DeleteRecords or a truncation removed the next record to read. Nothing was skipped: say where to go on.",
+    help: "Retention, DeleteRecords or a truncation removed the next record to read. Nothing was skipped: `commit.on_lost_offsets` and `commit.on_truncated_log` say where to go on, or `forebay chain skip` does.",
 };
 pub static CORRUPT: Code = Code {
     id: "FB0509",

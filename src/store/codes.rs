@@ -24,13 +24,13 @@ pub static CREDENTIALS: Code = Code {
     id: "FB0704",
     kind: Kind::Pause,
     title: "credentials missing, expired or wrong",
-    help: "Set `sink.s3.access_key_id` and `secret_access_key`, or give the process a role, a profile or the AWS_* variables. Credentials that renew themselves are asked again.",
+    help: "Set `sink.access_key_id` and `sink.secret_access_key`, or give the process a role, a profile or the AWS_* variables. Credentials that renew themselves are asked again.",
 };
 pub static BUCKET: Code = Code {
     id: "FB0705",
     kind: Kind::Halt,
     title: "bucket or folder not usable",
-    help: "The bucket does not exist, stands in another region or behind another endpoint, or the folder cannot be made or opened. Check `sink.url`, `sink.s3.region` and `sink.s3.endpoint`.",
+    help: "The bucket does not exist, stands in another region or behind another endpoint, or the folder cannot be made or opened. Check `sink.url`, `sink.region` and `sink.endpoint`.",
 };
 pub static KMS: Code = Code {
     id: "FB0706",
@@ -96,7 +96,7 @@ pub static PART: Code = Code {
     id: "FB0716",
     kind: Kind::Bug,
     title: "part out of bounds",
-    help: "An S3 upload has at most 10,000 parts. Raise `sink.s3.part_bytes` or lower `rotate.bytes`, and report it.",
+    help: "An S3 upload has at most 10,000 parts. Raise `sink.part_bytes` or lower `rotate.bytes`, and report it.",
 };
 pub static CONFIG: Code = Code {
     id: "FB0717",

@@ -29,7 +29,7 @@ pub use lifecycle::LifecycleRule;
 #[doc(hidden)]
 pub use local::seam as disk_seam;
 pub use memory::{Chance, Memory, Trouble};
-pub use probe::{Permission, Probe, iam_actions};
+pub use probe::Probe;
 
 /// A place for files: one bucket and prefix, or one folder; and where `_forebay/` stands, which may be another.
 ///

@@ -31,46 +31,6 @@ pub struct Probe {
     pub revives: Option<bool>,
 }
 
-/// A permission of an S3 sink, as IAM names it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Permission {
-    pub action: &'static str,
-    /// `bucket` or `objects`: the bucket's own ARN, or that of the objects below the prefix.
-    pub resource: &'static str,
-    pub why: &'static str,
-}
-
-const fn on(resource: &'static str, action: &'static str, why: &'static str) -> Permission {
-    Permission { action, resource, why }
-}
-
-static PERMISSIONS: &[Permission] = &[
-    on("objects", "s3:PutObject", "data files and commit records"),
-    on(
-        "objects",
-        "s3:GetObject",
-        "reading commit records, finding out whether a file is published",
-    ),
-    on("objects", "s3:DeleteObject", "removing what the probe wrote"),
-    on("objects", "s3:AbortMultipartUpload", "discarding files that are not published"),
-    on("bucket", "s3:ListBucket", "audit; telling a missing object from a forbidden one"),
-    on("bucket", "s3:ListBucketMultipartUploads", "finding uploads that crashes left behind"),
-    on(
-        "bucket",
-        "s3:GetLifecycleConfiguration",
-        "`check`, which reads the bucket's rules where it may",
-    ),
-    on("objects", "s3:PutObjectTagging", "with `sink.s3.tags`"),
-    on("objects", "s3:PutObjectAcl", "with `sink.s3.acl`"),
-    on("key", "kms:GenerateDataKey", "with a KMS key"),
-    on("key", "kms:Decrypt", "with a KMS key, for multipart uploads"),
-];
-
-/// Every permission that a sink needs, and those that options add.
-pub fn iam_actions() -> &'static [Permission] {
-    PERMISSIONS
-}
-
 /// See [`Store::probe`].
 pub async fn probe(store: &Store) -> Probe {
     let store = store.trying(BRIEFLY);

@@ -61,8 +61,7 @@ pub async fn ask(pipeline: &config::Pipeline, chains: &[Chain]) -> Result<Vec<Sa
 /// What Kafka said of a chain; nothing of one whose topic was made anew since.
 pub fn of<'a>(chain: &Chain, said: &'a [Said]) -> Option<&'a Said> {
     said.iter().find(|said| {
-        let other =
-            said.topic_id.as_ref().zip(chain.topic_id.as_ref()).is_some_and(|(a, b)| a != b);
+        let other = said.topic_id.as_ref().is_some_and(|id| !chain.may_be_of(id));
         *said.partition.topic == *chain.topic
             && said.partition.partition == chain.partition
             && !other

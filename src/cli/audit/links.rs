@@ -42,20 +42,20 @@ pub async fn chain(
     let Some((last, id)) = end else { return Ok((Places::new(), names)) };
     names.insert(last, id);
     let mut seq = last;
-    while let Some(before) = seq.checked_sub(1).filter(|before| *before > 0) {
-        match wanted.get(&before).map(Vec::as_slice) {
-            Some([(only, _)]) => {
-                names.insert(before, only.clone());
+    for (before, who) in wanted.range(1..last).rev() {
+        match who.as_slice() {
+            [(only, _)] => {
+                names.insert(*before, only.clone());
             }
-            Some(_) => {
-                // Without the record after it nobody can say which one it is.
+            // Without the record after it nobody can say which one it is.
+            _ if before + 1 == seq => {
                 if let Some(after) = get(store, &key(folder, seq, Some(&names))).await? {
-                    names.insert(before, after.prev.clone());
+                    names.insert(*before, after.prev.clone());
                 }
             }
-            None => {}
+            _ => {}
         }
-        seq = before;
+        seq = *before;
     }
     let at = |seq: &u64, id: &String| {
         let there = wanted.get(seq)?.iter().find(|(other, _)| other == id)?;
@@ -150,5 +150,13 @@ mod tests {
         let said = |seq, id: &str| Some(Point { seq, id: id.into(), published: false });
         assert_eq!(ids(false, said(4, "e")).await, ["a", "b", "d", "e"]);
         assert_eq!(ids(true, said(2, "late")).await, ["a", "late"]);
+    }
+
+    #[tokio::test]
+    async fn object_planted_far_behind_the_chain_costs_no_walk_to_it() {
+        let (store, mut wanted) = store(true).await;
+        wanted.insert(u64::MAX, vec![("planted".to_owned(), None)]);
+        let (_, names) = chain(&store, &chain_folder(&identity()), &wanted, None).await.unwrap();
+        assert_eq!(names.into_values().collect::<Vec<_>>(), ["a", "b", "d", "e", "planted"]);
     }
 }

@@ -30,7 +30,7 @@ pub struct Args {
     /// Name of the pipeline, where it is not the configuration's own.
     #[arg(long, value_name = "NAME")]
     pipeline: Option<String>,
-    /// Read every file: checksum, rows, order and multiplicity of offsets.
+    /// Read every file: checksum and rows; with `metadata: [offset]` order and multiplicity of offsets too.
     #[arg(long, conflicts_with = "no_footers")]
     deep: bool,
     /// Do not read what files say of themselves: chain and listing alone.

@@ -75,6 +75,8 @@ pub struct Listed {
     pub names: Names,
     /// The same, and Kafka was not asked.
     pub unasked: bool,
+    /// Kafka was asked, and names none.
+    pub nameless: bool,
 }
 
 /// Reads and checks everything. Errors: a store that does not answer, or a broker that was to be asked.
@@ -169,9 +171,10 @@ pub async fn chains(
     };
     for ((folder, wanted), head) in wanted.into_iter().zip(&heads) {
         let end = kafka::named(head, &said);
-        let unasked = end.is_none();
+        let (unasked, nameless) =
+            (ask.is_none(), end.is_none() && kafka::of(head, &said).is_some());
         let (places, names) = links::chain(store, &folder, &wanted, end).await?;
-        chains.insert(folder, Listed { places, names, unasked });
+        chains.insert(folder, Listed { places, names, unasked, nameless });
     }
     Ok(chains)
 }
@@ -249,7 +252,7 @@ impl Topic<'_> {
         chains: Vec<(String, Listed)>,
         out: &mut Findings,
     ) -> Result<(), Fault> {
-        for (folder, Listed { places, names, .. }) in chains {
+        for (folder, Listed { places, names, nameless, .. }) in chains {
             let from = self.options.since_ms.map_or(0, |since| {
                 places.iter().position(|(_, at)| at.is_none_or(|at| at >= since)).unwrap_or(
                     // Nothing new: the last one tells where the chain stands.
@@ -260,6 +263,12 @@ impl Topic<'_> {
             let head = places.last().map_or(1, |(seq, _)| *seq);
             let mut chain = Chain::new(&folder, (first, head));
             chain.names = names;
+            if nameless {
+                let message = format!(
+                    "group's offset of chain `{folder}`: it names no record, the last one required; `commit.on_lost_authority` says how to go on"
+                );
+                out.add(Class::AuthorityLost, chain.place(head), message);
+            }
             if let Some((seq, _)) = from.checked_sub(1).and_then(|before| places.get(before))
                 && *seq + 1 == first
                 && let Found::Record(before) = get(self.store, &chain.key(*seq)).await?
@@ -356,8 +365,8 @@ impl Topic<'_> {
         let published: Vec<Option<u64>> =
             self.chains.iter().map(|chain| kafka::published(chain, kafka)).collect();
         for missing in self.files.missing(&mut self.chains, &published) {
-            let Some(chain) = self.chains.get(missing.chain) else { continue };
-            let record = match out.keeps(missing.class) {
+            let Some(chain) = self.chains.get_mut(missing.chain) else { continue };
+            let record = match out.keeps(missing.class) || missing.class == Class::Repaired {
                 true => get(self.store, &chain.key(missing.seq)).await?,
                 false => Found::Nothing,
             };

@@ -124,7 +124,7 @@ impl Report {
             "committed_to": chain.committed_to, "published_to": chain.published_to(),
             "rows": chain.rows, "rejects": chain.rejects,
             "offsets": chain.offsets, "offsets_without_rows": chain.offsets_without_rows(),
-            "skipped": skips, "resets": resets, "repaired_seqs": chain.repaired,
+            "skipped": skips, "resets": resets, "repaired_seqs": chain.repaired.keys().collect::<Vec<_>>(),
             "files": chain.data_files, "reject_files": chain.reject_files, "bytes": chain.bytes,
             "files_pending": chain.pending, "files_removed": chain.removed,
             "files_undecided": chain.undecided,

@@ -114,7 +114,7 @@ pub struct Args {
     /// A partition expression: rows come with their key; repeatable; in place of the configuration's
     #[arg(long, value_name = "EXPR", conflicts_with = "out")]
     partition_by: Vec<String>,
-    /// Project the rows onto this schema (Avro: `.avsc`), as its resolution says: a newer or older version
+    /// Read the rows onto this schema (`.proto`, `.avsc`, `.json`), as `evolution.mode` does: a newer or older version
     #[arg(long, value_name = "FILE")]
     target: Option<PathBuf>,
     /// Write the rows as one Parquet file (replacing it), all columns in it; rejects go to standard error

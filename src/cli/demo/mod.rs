@@ -287,6 +287,5 @@ fn config(brokers: &str, registry: &str, args: &Args) -> Result<Config, Vec<Faul
          sink:\n  url: {}\nevolution: {{ mode: {mode}{pin} }}\n",
         serde_json::Value::String(dir.display().to_string())
     );
-    let _ = Output::Text;
     Config::parse(&text, "demo.yaml", &config::Process)
 }

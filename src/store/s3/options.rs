@@ -45,9 +45,7 @@ pub async fn client(sink: &config::S3) -> Result<(Client, Options), Fault> {
         if host.is_none_or(|h| h.is_empty() || h.contains(char::is_whitespace)) {
             return Err(Fault::new(
                 &CONFIG,
-                format!(
-                    "`sink.s3.endpoint`: `{endpoint}`, http:// or https:// and a host required"
-                ),
+                format!("`sink.endpoint`: `{endpoint}`, http:// or https:// and a host required"),
             ));
         }
     }
@@ -67,7 +65,7 @@ pub async fn client(sink: &config::S3) -> Result<(Client, Options), Fault> {
     if shared.region().is_none() {
         return Err(Fault::new(
             &BUCKET,
-            "region of the bucket: none found, one required; set `sink.s3.region` or AWS_REGION",
+            "region of the bucket: none found, one required; set `sink.region` or AWS_REGION",
         ));
     }
     let custom = sink.endpoint.is_some() || shared.endpoint_url().is_some();
@@ -168,7 +166,7 @@ fn known_value(option: &str, found: &str, known: &[&str]) -> Result<(), Fault> {
         return Ok(());
     }
     let known = known.join("`, `");
-    Err(Fault::new(&CONFIG, format!("`sink.s3.{option}`: `{found}`, one of `{known}` required")))
+    Err(Fault::new(&CONFIG, format!("`sink.{option}`: `{found}`, one of `{known}` required")))
 }
 
 /// Percent-encodes all but RFC 3986's unreserved characters.
@@ -225,6 +223,6 @@ mod tests {
     fn option_that_s3_does_not_know_is_refused() {
         let sink = config::S3 { storage_class: Some("COLD".into()), ..Default::default() };
         let fault = options(&sink, true).unwrap_err();
-        assert!(fault.message.starts_with("`sink.s3.storage_class`: `COLD`, one of `"), "{fault}");
+        assert!(fault.message.starts_with("`sink.storage_class`: `COLD`, one of `"), "{fault}");
     }
 }

@@ -178,7 +178,7 @@ static ROWS: &[Row] = &[
 ];
 
 const NOTES: &str = "
-`format: json_schema`, or `format: json` with `value.schema`; `format: json` alone makes one column `value` of JSON text. A schema whose top is
+`value.format: json_schema`, or `json` with `value.schema`; `json` alone makes one column `value` of JSON text. A schema whose top is
 no object with properties becomes one column named `value`. Columns have the order of the schema's text, or of `connect.index`. A value is
 typed, not judged: `pattern`, `minLength`, the members of an `enum` and their like are the producer's. `value.truncate_timestamps: false`
 rejects a `date-time` with more than microseconds, in place of cutting them off.
@@ -246,6 +246,6 @@ static CONNECT_ROWS: &[Row] = &[
 ];
 
 const CONNECT_NOTES: &str = "
-`format: json_connect`: each record as Kafka Connect's `JsonConverter` writes it, `{\"schema\": …, \"payload\": …}`. A record with a null schema
+`value.format: json_connect`: each record as Kafka Connect's `JsonConverter` writes it, `{\"schema\": …, \"payload\": …}`. A record with a null schema
 is one column `value` of JSON text. Options act as for JSON Schema.
 ";

@@ -229,7 +229,7 @@ What each type of a schema becomes. The Arrow and Parquet columns are what the p
 generated. An option stands in the row it changes; every other row has the defaults, with `readers: [spark, athena, trino, duckdb]`, which
 takes the types that all of these open. `required` columns are never null.
 
-DuckDB and Spark were tried (Spark 4.0, DuckDB 2.0); Athena's column follows its documentation, and holds for Trino's Hive tables.
+DuckDB 2.0 and Spark 4.0 were tried by hand, with files that pyarrow wrote; Athena's column follows its documentation, and holds for Trino's Hive tables.
 **refused** means that the program does not open a file with such a column.
 
 The last column is what `dialect: confluent` makes, with the defaults of Confluent's converters: what its S3 sink has written into a table that
