@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cli::evolve::Mode;
-use crate::cli::{ARGUMENTS, Exit, LOCAL, Output, audit, failed, refused, run, runtime, say};
+use crate::cli::{ARGUMENTS, Exit, LOCAL, audit, failed, refused, run, runtime, say};
 use crate::clock::{Seeded, System};
 use crate::config::{self, Config};
 use crate::error::Fault;
