@@ -284,7 +284,7 @@ fn config(brokers: &str, registry: &str, args: &Args) -> Result<Config, Vec<Faul
          source:\n  brokers: {brokers}\n  topics: [orders, payments]\n\
          registry:\n  url: {registry}\n\
          partition_by:\n  - {{ name: market, expr: \"coalesce(country, currency)\" }}\n  - \"day(_timestamp)\"\n\
-         sink:\n  url: {}\nevolution: {{ mode: {mode}{pin} }}\n",
+         metadata: [offset]\nsink:\n  url: {}\nevolution: {{ mode: {mode}{pin} }}\n",
         serde_json::Value::String(dir.display().to_string())
     );
     Config::parse(&text, "demo.yaml", &config::Process)
