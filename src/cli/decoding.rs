@@ -243,11 +243,14 @@ impl Decoding {
             Need::Subject(subject) => {
                 let Some(client) = client else { return Err(none()) };
                 let want = self.settings.evolution.want();
-                let found = client.history(&subject, want).await.map_err(Lookup::into_fault)?;
+                let found = client.history(&subject, want).await;
+                if let Err(Lookup::Unavailable(fault)) = found {
+                    return Err(fault);
+                }
                 let now = self.clock.now();
                 let intake = self.intake(from);
                 intake.ask_subject(&subject);
-                intake.learn_subject(&subject, Ok(found), now);
+                intake.learn_subject(&subject, found, now);
             }
         }
         Ok(())

@@ -220,6 +220,12 @@ pub(crate) fn say_faults(faults: &[Fault]) {
     }
 }
 
+/// Prints a line on stderr: how far something is.
+pub(crate) fn say_aside(line: impl std::fmt::Display) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
+}
+
 /// Prints a line on stdout; a reader that is gone ends the printing, not the program.
 pub(crate) fn say(line: impl std::fmt::Display) {
     use std::io::Write;

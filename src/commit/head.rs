@@ -10,7 +10,7 @@
 
 use std::sync::Arc;
 
-use super::codes::{LINK, STATE_LOST};
+use super::codes::LINK;
 use super::record::{Hint, Record};
 use crate::error::Fault;
 
@@ -23,7 +23,7 @@ pub enum Next {
     Head(Arc<Record>),
     /// There is no chain.
     Nothing,
-    /// There is no record where the hint says that one is.
+    /// The record that the hint names is not where it says: there is none, or another one.
     HintGone,
 }
 
@@ -78,7 +78,7 @@ impl Search {
         (search, asked)
     }
 
-    /// Takes the answer to the last question. Errors: [`LINK`], [`STATE_LOST`].
+    /// Takes the answer to the last question. Errors: [`LINK`].
     pub fn got(&mut self, found: Option<Arc<Record>>) -> Result<Next, Fault> {
         let asked = self.asked;
         match (self.why, found) {
@@ -117,13 +117,7 @@ impl Search {
         if let Some(hint) = self.hint.as_ref().filter(|_| hinted)
             && hint.id != record.id
         {
-            return Err(Fault::new(
-                &STATE_LOST,
-                format!(
-                    "commit record {}: id `{}`, `{}` required by kafka's committed offset; the state is not the one that was written",
-                    record.seq, record.id, hint.id
-                ),
-            ));
+            return Ok(Next::HintGone);
         }
         let before = self.low.as_ref().filter(|low| low.seq + 1 == record.seq);
         if let Some(before) = before {
@@ -235,8 +229,8 @@ mod tests {
     }
 
     #[test]
-    fn record_of_another_history_at_the_hint_is_refused() {
+    fn record_of_another_history_at_the_hint_is_not_the_one_it_names() {
         let (mut search, _) = Search::new(Some(Hint { seq: 2, id: "other".into() }));
-        assert_eq!(search.got(Some(Arc::new(record(2)))).unwrap_err().code.id, "FB0924");
+        assert_eq!(search.got(Some(Arc::new(record(2)))), Ok(Next::HintGone));
     }
 }

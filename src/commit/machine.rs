@@ -108,6 +108,8 @@ pub struct Chains {
     /// of those there.
     pub seq_max: u64,
     pub ends: Vec<Arc<str>>,
+    /// Of the other folders, the one whose chain has the record that Kafka's text names.
+    pub named_in: Option<String>,
 }
 
 /// What to do where Kafka and the chain part ways.

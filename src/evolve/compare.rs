@@ -7,7 +7,7 @@
 
 use arrow::datatypes::{DataType, Field, Fields, Schema};
 
-use super::rules::{UNIT, meet, pair, promotes};
+use super::rules::{UNIT, forms, meet, pair, promotes};
 
 /// Which column of one side is which of the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +61,11 @@ pub enum What {
     Unit {
         from: String,
         to: String,
+    },
+    /// What the text of a column is: `text` or `JSON`.
+    Form {
+        from: &'static str,
+        to: &'static str,
     },
     /// Was never null, and may be.
     Nullable,
@@ -166,6 +171,11 @@ impl Walk {
             (false, true) => self.say(What::Nullable),
             (true, false) => self.say(What::Required),
             _ => {}
+        }
+        if old.data_type() == new.data_type()
+            && let Some((from, to)) = forms(old, new)
+        {
+            self.say(What::Form { from, to });
         }
         match (old.data_type(), new.data_type()) {
             (DataType::Struct(old), DataType::Struct(new)) => self.fields(old, new),

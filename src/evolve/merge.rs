@@ -10,7 +10,7 @@ use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
 
 use super::EXTENSION;
 use super::rules::{
-    ALIASES, Misfit, NAMES, UNION, aliases, ambiguous, apart, decimal, join, listed, meet,
+    ALIASES, Misfit, NAMES, UNION, aliases, ambiguous, apart, decimal, forms, join, listed, meet,
     member_for, pair, plain, promotes, union_of,
 };
 
@@ -140,7 +140,8 @@ fn another(path: &str, name: &str) -> Misfit {
 /// One column of both.
 fn one(older: &Field, newer: &Field, path: &str) -> Result<FieldRef, Vec<Misfit>> {
     let nullable = older.is_nullable() || newer.is_nullable();
-    if let Some((found, required)) = apart(older, newer) {
+    let forms = || forms(older, newer).map(|(a, b)| (a.to_owned(), b.to_owned()));
+    if let Some((found, required)) = apart(older, newer).or_else(forms) {
         return Err(vec![Misfit { path: path.to_owned(), found, required }]);
     }
     let data_type = match (union_of(older), union_of(newer)) {
@@ -150,7 +151,7 @@ fn one(older: &Field, newer: &Field, path: &str) -> Result<FieldRef, Vec<Misfit>
     };
     let mut metadata = newer.metadata().clone();
     metadata.extend(older.metadata().get(UNION).map(|is| (UNION.to_owned(), is.clone())));
-    // What is JSON in one version alone is text.
+    // What is an UUID in one version alone is bytes.
     if older.metadata().get(EXTENSION) != newer.metadata().get(EXTENSION) {
         metadata.retain(|key, _| !key.starts_with("ARROW:extension:"));
     }
@@ -183,7 +184,8 @@ fn with_member(
     path: &str,
     older: bool,
 ) -> Result<DataType, Vec<Misfit>> {
-    let at = member_for(column, members).ok_or_else(|| {
+    let takes = |at: &usize| members.get(*at).is_some_and(|member| forms(column, member).is_none());
+    let at = member_for(column, members).filter(takes).ok_or_else(|| {
         let union = plain(&DataType::Struct(members.clone()));
         let own = plain(column.data_type());
         let (found, required) = if older { (own, union) } else { (union, own) };

@@ -10,6 +10,7 @@
 pub mod compare;
 pub mod connect;
 pub mod merge;
+mod relabel;
 pub mod rules;
 pub mod sql;
 pub mod verdict;
@@ -17,6 +18,7 @@ mod widened;
 
 pub use compare::{By, Difference, What, compare};
 pub use merge::{Bounds, Merged, merge};
+pub use relabel::relabel;
 pub use rules::{
     ALIASES, CONNECT_NAME, Changes, FIELD_NUMBER, Law, Misfit, NAMES, Projection, UNION, UNIT,
     changes, project, renamed_types,

@@ -10,6 +10,8 @@ use std::collections::{HashMap, HashSet};
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema};
 use serde::{Deserialize, Serialize};
 
+use super::EXTENSION;
+
 /// Metadata key of a field's number in its Protobuf message.
 pub const FIELD_NUMBER: &str = "forebay.field_number";
 
@@ -39,7 +41,7 @@ pub enum Law {
     /// A column without nulls must be there: a JSON Schema's `required`.
     Required,
     /// As [`Law::Required`], and nothing may be found out record by record: columns are converted as
-    /// they are.
+    /// they are, and each must have its place.
     Columns,
 }
 
@@ -163,6 +165,18 @@ pub fn renamed_types(writer: &Schema, target: &Schema) -> Result<(), Vec<Misfit>
 pub(super) fn apart(from: &Field, to: &Field) -> Option<(String, String)> {
     let of = |key| (meaning(from, key), meaning(to, key));
     [UNIT, CONNECT_NAME].map(of).into_iter().find(|(from, to)| from != to)
+}
+
+/// Text that is JSON and text that is not, found and required: one value would have two meanings in one column.
+pub(super) fn forms(from: &Field, to: &Field) -> Option<(&'static str, &'static str)> {
+    let form = |field: &Field| match (field.data_type(), field.metadata().get(EXTENSION)) {
+        (DataType::Utf8, Some(name)) if name == "arrow.json" => Some("JSON"),
+        (DataType::Utf8, _) => Some("text"),
+        (DataType::Binary, _) => Some("bytes"),
+        _ => None,
+    };
+    let (from, to) = (form(from)?, form(to)?);
+    (from != to && (from == "JSON" || to == "JSON")).then_some((from, to))
 }
 
 /// `in ms`, `in units`; `io.debezium.time.Date`, `no name of Connect's`.
@@ -341,11 +355,16 @@ impl Walk {
         let dropped = writer.iter().enumerate().filter(|(at, _)| !taken.contains(at));
         for (_, field) in dropped {
             let path = join(path, field.name());
-            // Whose values nobody would look for elsewhere.
-            let name = field.name().to_lowercase();
-            let is_anothers = target.iter().any(|to| to.name().to_lowercase() == name);
-            if self.law == Law::Columns && is_anothers {
-                self.misfit(&path, "another field of that name".into(), "the same field".into());
+            if self.law == Law::Columns {
+                let name = field.name().to_lowercase();
+                // Whose values nobody would look for elsewhere.
+                match target.iter().any(|to| to.name().to_lowercase() == name) {
+                    true => {
+                        let found = "another field of that name".into();
+                        self.misfit(&path, found, "the same field".into());
+                    }
+                    false => self.misfit(&path, plain(field.data_type()), "nothing".into()),
+                }
             }
             self.changes.dropped.push(path);
         }
@@ -392,7 +411,17 @@ impl Walk {
         if let Some((found, required)) = apart(from, to) {
             self.misfit(path, found, required);
         }
+        self.form(from, to, path);
         self.value(from.data_type(), to.data_type(), path)
+    }
+
+    /// A decoder that reads a writer's bytes writes JSON into JSON; as they are, the two do not mix.
+    fn form(&mut self, from: &Field, to: &Field, path: &str) {
+        if self.law == Law::Columns
+            && let Some((found, required)) = forms(from, to)
+        {
+            self.misfit(path, found.to_owned(), required.to_owned());
+        }
     }
 
     /// The member of a union that takes a column, as its one value.
@@ -403,6 +432,7 @@ impl Walk {
             self.misfit(path, found, plain(to.data_type()));
             return How::Same;
         };
+        self.form(from, member, path);
         self.changes.promoted.push(format!("{path}: {found} → one of several types"));
         let inner = self.value(from.data_type(), member.data_type(), &join(path, member.name()));
         How::Member(at, Box::new(inner))

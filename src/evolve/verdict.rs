@@ -104,16 +104,40 @@ pub struct Verdict {
 }
 
 /// What every reader makes of files with the columns of `older` and of `newer` together. `table`: its name.
-pub fn verdicts(older: &Schema, newer: &Schema, table: &str) -> Vec<Verdict> {
+/// `rows`: [`By::Field`] where rows of older writers are read onto the newer columns, so that a name may hold
+/// another field's values there; [`By::Name`] where every file has the names of its writer.
+pub fn verdicts(older: &Schema, newer: &Schema, rows: By, table: &str) -> Vec<Verdict> {
     let differences = compare(older, newer, By::Name);
-    let renamed: Vec<(Vec<String>, String)> = compare(older, newer, By::Field)
-        .into_iter()
-        .filter_map(|d| match d.what {
-            What::Renamed { from } => Some((d.path, from)),
-            _ => None,
-        })
-        .collect();
-    Reader::ALL.map(|reader| verdict(reader, &differences, &renamed, table)).into()
+    let is_new = |path: &[String]| {
+        let told = |d: &&Difference| matches!(d.what, What::Added { .. } | What::Type { .. });
+        differences.iter().filter(told).any(|d| path.starts_with(&d.path))
+    };
+    let (mut renamed, mut others) = (Vec::new(), Vec::new());
+    for difference in compare(older, newer, By::Field) {
+        match difference.what {
+            What::Renamed { from } if is_new(&difference.path) => {
+                renamed.push((difference.path, from));
+            }
+            What::Renamed { .. } | What::Added { .. }
+                if rows == By::Field && !is_new(&difference.path) =>
+            {
+                others.push(difference.dotted());
+            }
+            _ => {}
+        }
+    }
+    let with_others = |mut verdict: Verdict| {
+        if !others.is_empty() {
+            let (level, why) = fact(verdict.reader, Kind::Another);
+            verdict.level = verdict.level.max(level);
+            let point = |path: &String| Point { path: path.clone(), level, why };
+            verdict.points.extend(others.iter().map(point));
+            verdict.statements.clear();
+        }
+        verdict
+    };
+    let of = |reader| with_others(verdict(reader, &differences, &renamed, table));
+    Reader::ALL.map(of).into()
 }
 
 fn verdict(
@@ -183,6 +207,10 @@ enum Kind {
     TimeUnit,
     /// Of times that stand as bare integers.
     BareUnit,
+    /// Text and JSON text.
+    Form,
+    /// Its name was another field's.
+    Another,
     Retyped,
     Null,
     Order,
@@ -215,6 +243,7 @@ fn kind(difference: &Difference, renamed: &[(Vec<String>, String)]) -> (Kind, St
             return (retyped(from, to), path);
         }
         What::Unit { .. } => Kind::BareUnit,
+        What::Form { from, to } => return (Kind::Form, format!("{dotted}: {from} → {to}")),
         What::Nullable | What::Required => Kind::Null,
         What::Order => Kind::Order,
     };
@@ -473,12 +502,27 @@ static FACTS: &[Fact] = &[
 ];
 
 fn fact(reader: Reader, kind: Kind) -> (Level, &'static str) {
-    if kind == BareUnit {
-        // No reader knows the unit.
-        return (
-            Breaks,
-            "the numbers of new rows mean another unit: nothing helps but another name for the column",
-        );
+    // What no reader knows.
+    match kind {
+        BareUnit => {
+            return (
+                Breaks,
+                "the numbers of new rows mean another unit: nothing helps but another name for the column",
+            );
+        }
+        Kind::Form => {
+            return (
+                Breaks,
+                "the text of new rows is written otherwise: nothing helps but another name for the column",
+            );
+        }
+        Kind::Another => {
+            return (
+                Breaks,
+                "new files have another field under the name: nothing helps but another name for the column",
+            );
+        }
+        _ => {}
     }
     let found = FACTS.iter().find(|fact| fact.reader == reader && fact.kinds.contains(&kind));
     found.map_or((AsIs, ""), |fact| (fact.level, fact.why))
@@ -587,7 +631,7 @@ mod tests {
             Field::new("a", DataType::Int64, true),
             Field::new("e mail", DataType::Utf8, true),
         ]);
-        let found = verdicts(&old, &new, "orders");
+        let found = verdicts(&old, &new, By::Name, "orders");
         let of = |reader| found.iter().find(|v| v.reader == reader).unwrap();
         assert_eq!(
             of(Iceberg).statements,
@@ -606,7 +650,7 @@ mod tests {
             Field::new("a", DataType::Int32, true),
             Field::new("e mail", DataType::Utf8, true),
         ]);
-        let found = verdicts(&old, &only, "orders");
+        let found = verdicts(&old, &only, By::Name, "orders");
         let statements: Vec<&str> = found.iter().map(|v| v.statements[0].as_str()).collect();
         assert_eq!(
             statements,

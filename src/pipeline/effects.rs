@@ -371,13 +371,13 @@ async fn patiently<T, F: Future<Output = Result<T, Fault>>>(
 ///
 /// The folders first: what is in this topic's own before anybody wrote the topic down was there before it.
 pub(super) async fn chains(store: &Store, look: &Look) -> Result<Chains, Fault> {
-    let Look { prefix, folder, topic: TopicAt { key, now }, records } = look;
+    let Look { prefix, folder, topic: TopicAt { key, now }, records, named } = look;
     let folders = store.folders(prefix).await?;
     let mut there = store.get(key).await?;
     let begun = folders.iter().any(|f| f == folder);
     if let Some(now) = now.as_ref().filter(|_| there.is_none() && !begun) {
         // Another instance may be doing the same: what is there in the end counts.
-        store.put_create(key, now.to_bytes().into()).await?;
+        store.put_once(key, now.to_bytes().into()).await?;
         there = store.get(key).await?;
     }
     let (seq_max, ends) = match records {
@@ -386,7 +386,18 @@ pub(super) async fn chains(store: &Store, look: &Look) -> Result<Chains, Fault> 
     };
     let topic =
         there.map(|bytes| Topic::parse(&bytes).map_err(|f| f.at(key.clone()))).transpose()?;
-    Ok(Chains { folders, partitions: topic.map(|topic| topic.partitions), seq_max, ends })
+    let mut named_in = None;
+    for other in folders.iter().filter(|f| *f != folder) {
+        let Some((end, id)) = named else { break };
+        let key = format!("{other}{end}");
+        let Some(bytes) = store.get(&key).await? else { continue };
+        if Record::parse(&bytes).map_err(|f| f.at(key))?.id == *id {
+            named_in = Some(other.clone());
+            break;
+        }
+    }
+    let partitions = topic.map(|topic| topic.partitions);
+    Ok(Chains { folders, partitions, seq_max, ends, named_in })
 }
 
 /// The highest seq of the records in a folder, 0 for none, and the ids of those there.

@@ -278,6 +278,12 @@ impl Lanes {
     /// Takes a batch in. `of_row` names each row's place ([`Keys::REJECTED`]: none).
     pub fn add(&mut self, rows: Rows, of_row: &[u32], places: impl IntoIterator<Item = Place>) {
         let Rows { group, rows, offsets, schema_ids } = rows;
+        // Versions that share a file may note other things of their columns: rows of both are gathered together.
+        let columns = self.groups.get(group).map(|group| &group.columns);
+        let rows = match columns.map(|columns| evolve::relabel(rows.clone(), columns)) {
+            Some(Ok(rows)) => rows,
+            _ => rows, // other columns: gathering refuses them
+        };
         let lanes: Vec<usize> = places.into_iter().map(|p| self.lane(p, group)).collect();
         let batch = self.free.pop().unwrap_or_else(|| {
             self.stored.push(None);

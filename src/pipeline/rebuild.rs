@@ -186,11 +186,23 @@ impl Work<'_> {
         let registry = self.rebuild.registry.clone();
         let registry = registry.ok_or_else(|| refused("a registry"))?;
         let want = self.rebuild.settings.evolution.want();
-        let found = self.runtime.block_on(registry.history(subject, want));
-        let found = found.map_err(Lookup::into_fault)?;
         self.intake.ask_subject(subject);
-        self.intake.learn_subject(subject, Ok(found), self.clock.now());
-        Ok(())
+        let begun = self.clock.now().mono_ms;
+        loop {
+            let found = self.runtime.block_on(registry.history(subject, want));
+            let away = match &found {
+                Err(Lookup::Unavailable(fault)) => Some(fault.clone()),
+                _ => None,
+            };
+            let now = self.clock.now();
+            let Some((_, after_ms)) = self.intake.learn_subject(subject, found, now) else {
+                return Ok(());
+            };
+            if let Some(fault) = away.filter(|_| now.mono_ms - begun > REGISTRY_WAIT_MS) {
+                return Err(fault);
+            }
+            self.runtime.block_on(clock::sleep(Duration::from_millis(after_ms)));
+        }
     }
 
     /// Carries parts of files to the store, one after the other.

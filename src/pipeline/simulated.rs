@@ -584,7 +584,7 @@ impl Simulation {
             }
             match versions.is_empty() {
                 true => Err(Lookup::Unknown(away("not in the registry"))),
-                false => Ok(Arc::new(History { versions })),
+                false => Ok(Arc::new(History { versions, ..History::default() })),
             }
         };
         self.later(0, 100, Due::ToTask(number, Event::Subject(subject, found)));

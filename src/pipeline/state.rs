@@ -4,9 +4,11 @@
 //! Does not own: what the object says (`commit::record`), uploads on S3 (`effects`).
 
 use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::clock;
 use crate::commit::neighbours::Pipeline;
 use crate::commit::record::{
     Format, Naming, Record, STATE, log_folder, parse_key, parse_named_key,
@@ -15,6 +17,9 @@ use crate::commit::{FORMAT, NO_AUTHORITY};
 use crate::config::{self, Authority, SinkUrl};
 use crate::error::Fault;
 use crate::store::{Handle, Probe, Store};
+
+/// How long another first start may take from not finding the `format` object to writing its own.
+const LAST_WRITTEN: Duration = Duration::from_secs(2);
 
 /// What the `format` object of this pipeline must say. Error: [`NO_AUTHORITY`].
 pub fn format(
@@ -61,7 +66,11 @@ pub async fn admit(store: &Store, own: &Format) -> Result<(), Fault> {
         Some(there) => Some(there),
         None => {
             // Another process may be doing the same: what is there in the end counts.
-            let _ = store.put_create(&key, Bytes::from(own.to_bytes())).await;
+            let _ = store.put_once(&key, Bytes::from(own.to_bytes())).await;
+            if !own.create_only {
+                // The store may keep the last one that was written: it is the same for all who wrote by then.
+                clock::sleep(LAST_WRITTEN).await;
+            }
             store.get(&key).await?
         }
     };
@@ -171,7 +180,9 @@ async fn named_by_heads(store: &Store) -> Result<HashSet<String>, Fault> {
     }
     let mut named = HashSet::new();
     // Where Kafka is the authority, it names one of the last place or of the one before.
-    named_ends.retain(|(chain, seq, _)| heads.get(chain).is_some_and(|last| *last - seq <= 1));
+    named_ends.retain(|(chain, seq, _)| {
+        heads.get(chain).is_some_and(|last| seq.saturating_add(1) >= *last)
+    });
     let of_kafka: HashSet<String> = named_ends.iter().map(|(chain, ..)| chain.clone()).collect();
     let of_store = heads.into_iter().filter(|(chain, _)| !of_kafka.contains(chain));
     let of_store = of_store.map(|(chain, seq)| format!("{chain}{seq:020}.json"));

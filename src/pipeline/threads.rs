@@ -22,10 +22,11 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
+use self::again::Troubles;
 use self::offsets::Commit;
 use self::topics::Recheck;
 use crate::clock::{self, System};
-use crate::commit::machine;
+use crate::commit::{UNDECIDED, machine};
 use crate::config::Authority;
 use crate::crash::{self, Point};
 use crate::error::{Fault, Kind};
@@ -171,10 +172,9 @@ pub fn run<S: Source>(run: Run<S>) -> Ended {
         commits: Vec::new(),
         committing: Vec::new(),
         seeks: Vec::new(),
-        past_end: HashMap::new(),
+        troubles: HashMap::new(),
         goes_around_lost: run.settings.policy.skip_lost || run.settings.policy.reset_truncated,
-        lost: HashMap::new(),
-        fenced: HashMap::new(),
+        sealing: HashMap::new(),
         interval_ms: run.settings.commit.age_max().as_millis() as u64,
         revoking: Vec::new(),
         unresolved: Vec::new(),
@@ -236,16 +236,14 @@ struct Poller<S> {
     /// Sent, and not answered yet.
     committing: Vec<(Ticket, Vec<Commit>)>,
     seeks: Vec<(TopicPartition, Offset, u64)>,
-    /// Kafka partitions whose chain ended after their log, and how often in a row.
-    past_end: HashMap<TopicPartition, u32>,
+    /// What Kafka partitions were given up for and claimed anew, since the group gave them.
+    troubles: HashMap<TopicPartition, Troubles>,
     /// The configuration says how to go on where the log does not have the position.
     goes_around_lost: bool,
-    /// How often a Kafka partition was claimed by others since its last commit here.
-    fenced: HashMap<TopicPartition, u32>,
+    /// Kafka partitions that stopped and are claimed anew once what they have is committed; since when, and why.
+    sealing: HashMap<TopicPartition, (u64, Fault)>,
     /// From one commit to the next.
     interval_ms: u64,
-    /// Kafka partitions whose log did not have the position, and how often without a record in between.
-    lost: HashMap<TopicPartition, u32>,
     /// Partitions that the group wants back, by request, and when the request came.
     revoking: Vec<(Vec<TopicPartition>, u64)>,
     /// Assigned, and the start not known yet; with the time of the next question.
@@ -272,6 +270,7 @@ impl<S: Source> Poller<S> {
             self.resolve_again();
             self.recheck_topics();
             self.release_revoked();
+            self.seal_no_longer();
             if self.is_over() {
                 return;
             }
@@ -337,6 +336,7 @@ impl<S: Source> Poller<S> {
                     self.to_task(tp, Event::Drop);
                 }
                 self.remove(&partitions);
+                self.forget_troubles(&partitions);
                 // The group deals anew, perhaps to this member: a drain waits for what it says.
                 self.assigned_once = false;
                 // They may come again at once: what was to be given back is no more.
@@ -348,15 +348,19 @@ impl<S: Source> Poller<S> {
             source::Event::Batch(batch) => {
                 let Some(partition) = self.partitions.get(&batch.topic_partition) else { return };
                 partition.gauge.under_way.fetch_add(batch.bytes(), Ordering::Relaxed);
-                if !self.lost.is_empty() {
-                    self.lost.remove(&batch.topic_partition);
+                if let Some(troubles) = self.troubles.get_mut(&batch.topic_partition) {
+                    troubles.lost = 0;
                 }
                 let tp = batch.topic_partition.clone();
                 self.to_task(&tp, Event::Records(batch));
             }
             source::Event::Stopped(tp, fault) => {
+                if self.goes_around(&tp, &fault) {
+                    self.seal_and_start_anew(tp, fault);
+                    return;
+                }
                 self.to_task(&tp, Event::Drop);
-                if passes(&fault) || self.goes_around(&tp, &fault) {
+                if passes(&fault) {
                     self.start_anew(tp, &fault);
                 } else {
                     self.stopped(tp, fault);
@@ -460,7 +464,7 @@ impl<S: Source> Poller<S> {
                 high: log.high,
             },
             // Else what is recorded after the last answer would be set back, and published twice.
-            end_is_sure: self.past_end.get(tp).is_some_and(|asked| asked + 1 >= ENDS_ASKED),
+            end_is_sure: self.troubles.get(tp).is_some_and(|t| t.past_end + 1 >= ENDS_ASKED),
             stop_at: self.drain.then_some(log.high),
         });
         self.to_worker_of(tp, |partition| ToWorker::Assign {
@@ -498,6 +502,7 @@ impl<S: Source> Poller<S> {
             self.finish(tp);
         }
         self.forget_unresolved(&partitions);
+        self.forget_troubles(&partitions);
         self.revoking.push((partitions, self.clock.now().mono_ms));
         crash::point(Point::RevokeBegun);
     }
@@ -555,6 +560,7 @@ impl<S: Source> Poller<S> {
             self.commits.retain(|c| c.partition != *tp);
             self.committing.iter_mut().for_each(|(_, sent)| sent.retain(|c| c.partition != *tp));
             self.seeks.retain(|(p, ..)| p != tp);
+            self.sealing.remove(tp);
             self.watch.revoked(tp);
         }
         self.deal_memory();
@@ -581,16 +587,26 @@ impl<S: Source> Poller<S> {
                 self.commits.push(Commit { partition: tp, ticket, offset, text, at_ms, failed });
             }
             Asks::Seek { offset, after_ms } => {
-                self.past_end.remove(&tp);
+                if let Some(troubles) = self.troubles.get_mut(&tp) {
+                    (troubles.past_end, troubles.unnamed) = (0, 0);
+                }
                 // A later failure goes further back: only the last place counts.
                 self.seeks.retain(|(other, ..)| *other != tp);
                 self.seeks.push((tp, offset, self.clock.now().mono_ms + after_ms));
             }
             Asks::Committed => {
-                self.fenced.remove(&tp);
+                if let Some(troubles) = self.troubles.get_mut(&tp) {
+                    (troubles.fenced, troubles.undecided) = (0, 0);
+                }
             }
             Asks::Finished if partition.state == State::Stopped => {}
-            Asks::Finished => partition.state = State::Finished,
+            Asks::Finished => {
+                partition.state = State::Finished;
+                if let Some((_, fault)) = self.sealing.remove(&tp) {
+                    self.start_anew(tp, &fault);
+                }
+            }
+            Asks::Stopped(fault) if *fault.code == UNDECIDED => self.undecided(tp, &fault),
             Asks::Stopped(fault) if fault.code.kind == Kind::Fenced => self.fenced(tp, &fault),
             Asks::Stopped(fault) if self.asks_end_again(&tp, &fault) => {}
             Asks::Stopped(fault) if passes(&fault) => self.start_anew(tp, &fault),

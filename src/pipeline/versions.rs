@@ -1,6 +1,7 @@
 //! What columns the rows of a subject's versions get, by `evolution.mode`, before there is a record.
 //!
-//! Owns: the same choices that the intake makes record by record, made for whole versions.
+//! Owns: the columns that a target gives a writer's rows, for the intake record by record, for plans by whole
+//! versions.
 //! Does not own: what may become what (`evolve`), compiling (`decode`), asking the registry.
 //! Bounded by: one plan a version.
 
@@ -15,7 +16,7 @@ use crate::config::{EvolutionMode, Format};
 use crate::decode::codes::INCOMPATIBLE;
 use crate::decode::{self, Plan};
 use crate::error::Fault;
-use crate::evolve::{self, Merged};
+use crate::evolve::{self, Misfit};
 use crate::file;
 use crate::partition::Partitioner;
 use crate::registry::{Parsed, Schema, message};
@@ -39,21 +40,97 @@ pub struct Rows {
     pub missing: Vec<Fault>,
 }
 
-/// The columns of all versions that have a message or record of this name, oldest first, and the places of
-/// those versions in what was given. None if there are none.
-///
-/// Versions that cannot be compiled, or are of another message, have no rows there.
-pub fn merged<'a>(
-    versions: impl Iterator<Item = &'a Schema>,
-    record_name: &str,
-    options: &decode::Options,
-) -> Option<(Vec<usize>, Merged)> {
-    let plans = versions.enumerate().filter_map(|(at, schema)| {
-        let plan = Plan::of_message(schema, record_name, options)?.ok()?;
-        Some((at, plan.schema))
-    });
-    let (places, columns): (Vec<usize>, Vec<SchemaRef>) = plans.unzip();
-    Some((places, evolve::merge(&columns, &options.bounds())?))
+/// Whose columns the rows of a writer are to have.
+#[derive(Debug, Clone)]
+pub enum Target {
+    /// The writer's.
+    Own,
+    Schema(Arc<Schema>),
+    Common(Arc<Common>),
+}
+
+/// The columns of all versions that have a message or record of one name.
+#[derive(Debug)]
+pub struct Common {
+    pub columns: SchemaRef,
+    /// Versions that are no part of them, by their places in what was given, and why.
+    pub left_out: Vec<(usize, Vec<Misfit>)>,
+}
+
+/// Why rows cannot have the columns of their target.
+#[derive(Debug)]
+pub struct Unfit {
+    pub fault: Fault,
+    /// The writer's plan, perhaps without columns; none where there are no rows of it at all.
+    pub own: Option<Plan>,
+}
+
+/// A plan, and the schema that its columns are of if that is not the writer's.
+pub type Evolved = (Arc<Plan>, Option<Arc<Schema>>);
+
+impl Common {
+    /// Versions, oldest first. None if no version gives a column: those that cannot be compiled, or are of another
+    /// message, have no rows there.
+    pub fn of<'a>(
+        versions: impl Iterator<Item = &'a Schema>,
+        record_name: &str,
+        options: &decode::Options,
+    ) -> Option<Self> {
+        let plans = versions.enumerate().filter_map(|(at, schema)| {
+            let plan = Plan::of_message(schema, record_name, options)?.ok()?;
+            Some((at, plan.schema))
+        });
+        let (places, columns): (Vec<usize>, Vec<SchemaRef>) = plans.unzip();
+        let merged = evolve::merge(&columns, &options.bounds())?;
+        if merged.schema.fields().is_empty() {
+            return None;
+        }
+        let of_all = |(at, why)| Some((*places.get(at)?, why));
+        let left_out = merged.left_out.into_iter().filter_map(of_all).collect();
+        Some(Self { columns: merged.schema, left_out })
+    }
+}
+
+impl Target {
+    /// Whether both give rows the same columns.
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Target::Own, Target::Own) => true,
+            (Target::Schema(a), Target::Schema(b)) => Arc::ptr_eq(a, b),
+            (Target::Common(a), Target::Common(b)) => a.columns == b.columns,
+            _ => false,
+        }
+    }
+
+    /// The rows of a writer in these columns. `own`: its plan, perhaps without columns; `at`: its place among the
+    /// versions of [`Common::of`].
+    pub fn plan(
+        &self,
+        writer: &Schema,
+        indexes: &[u32],
+        own: Plan,
+        at: Option<usize>,
+        options: &decode::Options,
+    ) -> Result<Evolved, Box<Unfit>> {
+        let unfit = |fault, own| Err(Box::new(Unfit { fault, own }));
+        match self {
+            Target::Own => match own.with_columns() {
+                Ok(own) => Ok((Arc::new(own), None)),
+                Err(fault) => unfit(fault, None),
+            },
+            Target::Schema(target) => match Plan::compile_onto(writer, indexes, target, options) {
+                Ok(plan) => Ok((plan, Some(target.clone()))),
+                Err(fault) => unfit(fault, Some(own)),
+            },
+            Target::Common(common) => match own.widened(&common.columns) {
+                Ok(plan) => Ok((Arc::new(plan), None)),
+                Err((fault, own)) => {
+                    let known = common.left_out.iter().find(|(place, _)| Some(*place) == at);
+                    unfit(known.map_or(*fault, |(_, why)| own.left_out(why)), Some(*own))
+                }
+            },
+        }
+    }
 }
 
 /// Indexes of the message of this name in a Protobuf file; empty for other languages. None if the file has
@@ -80,66 +157,49 @@ impl Outlook<'_> {
             EvolutionMode::Fixed => fixed,
             EvolutionMode::Rotate | EvolutionMode::Superset => None,
         };
-        let mut merges: HashMap<String, Option<(Vec<usize>, Merged)>> = HashMap::new();
-        let mut of = |schema: &Arc<Schema>| {
-            if let Some(target) = target {
-                return self.onto(schema, target, record_name);
-            }
-            let plan = match self.plan(schema, record_name)? {
-                Ok(plan) if mode == EvolutionMode::Superset => plan,
-                plan => return Some(plan.and_then(|p| self.finish(Arc::new(p), schema, None))),
+        let target = target.map_or(Target::Own, |target| Target::Schema(target.clone()));
+        let mut common: HashMap<String, Target> = HashMap::new();
+        let mut of = |at: usize, schema: &Arc<Schema>| {
+            let indexes = indexes_of(schema, record_name)?;
+            let own = match self.bare(schema, record_name)? {
+                Ok(own) => own,
+                Err(fault) => return Some(Err(fault)),
             };
-            let all = merges.entry(plan.record_name.clone()).or_insert_with(|| {
-                let schemas = versions.iter().map(AsRef::as_ref);
-                merged(schemas, &plan.record_name, &self.options.decode)
-            });
-            let plan = match all {
-                Some((places, all)) => {
-                    let is_own = |at: &usize| {
-                        let place = places.get(*at);
-                        place
-                            .and_then(|at| versions.get(*at))
-                            .is_some_and(|v| Arc::ptr_eq(v, schema))
-                    };
-                    match all.left_out.iter().find(|(at, _)| is_own(at)) {
-                        Some((_, misfits)) => Err(plan.left_out(misfits)),
-                        None => plan.widened(&all.schema).map_err(|(fault, _)| *fault),
-                    }
+            let target = match mode {
+                EvolutionMode::Superset => {
+                    common.entry(own.record_name.clone()).or_insert_with(|| {
+                        let schemas = versions.iter().map(AsRef::as_ref);
+                        let all = Common::of(schemas, &own.record_name, &self.options.decode);
+                        all.map_or(Target::Own, |all| Target::Common(Arc::new(all)))
+                    })
                 }
-                None => Ok(plan),
+                _ => &target,
             };
-            Some(plan.and_then(|plan| self.finish(Arc::new(plan), schema, None)))
+            let plan = target.plan(schema, &indexes, own, Some(at), &self.options.decode);
+            let plan = plan.map_err(|unfit| unfit.fault);
+            Some(plan.and_then(|(plan, target)| self.finish(plan, schema, target)))
         };
-        versions.iter().map(&mut of).collect()
+        versions.iter().enumerate().map(|(at, schema)| of(at, schema)).collect()
     }
 
     /// Rows with the columns of their own version.
     pub fn own(&self, schema: &Arc<Schema>, record_name: &str) -> Option<Result<Rows, Fault>> {
-        let plan = self.plan(schema, record_name)?;
+        let plan = self.bare(schema, record_name)?.and_then(Plan::with_columns);
         Some(plan.and_then(|plan| self.finish(Arc::new(plan), schema, None)))
     }
 
-    /// A plan of a version's own columns. Avro records and JSON Schemas are one a version, whatever their name.
-    fn plan(&self, schema: &Schema, record_name: &str) -> Option<Result<Plan, Fault>> {
+    /// A plan of a version's own columns, perhaps without any. Avro records and JSON Schemas are one a version,
+    /// whatever their name.
+    fn bare(&self, schema: &Schema, record_name: &str) -> Option<Result<Plan, Fault>> {
         if let Err(reject) = takes(self.format, schema, "value.format") {
             return Some(Err(Fault::new(reject.code, reject.message.clone())));
         }
         match &schema.parsed {
-            Parsed::Protobuf(_) => Plan::of_message(schema, record_name, &self.options.decode)
-                .map(|plan| plan.and_then(Plan::with_columns)),
-            Parsed::Avro(_) | Parsed::Json(_) => Some(Plan::of(schema, &[], &self.options.decode)),
+            Parsed::Protobuf(_) => Plan::of_message(schema, record_name, &self.options.decode),
+            Parsed::Avro(_) | Parsed::Json(_) => {
+                Some(Plan::bare(schema, &[], &self.options.decode))
+            }
         }
-    }
-
-    fn onto(
-        &self,
-        schema: &Arc<Schema>,
-        target: &Arc<Schema>,
-        record_name: &str,
-    ) -> Option<Result<Rows, Fault>> {
-        let indexes = indexes_of(schema, record_name)?;
-        let plan = Plan::compile_onto(schema, &indexes, target, &self.options.decode);
-        Some(plan.and_then(|plan| self.finish(plan, schema, Some(target))))
     }
 
     /// The value's plan with what stands beside it, and the columns that its files have.
@@ -147,10 +207,9 @@ impl Outlook<'_> {
         &self,
         plan: Arc<Plan>,
         schema: &Arc<Schema>,
-        target: Option<&Arc<Schema>>,
+        target: Option<Arc<Schema>>,
     ) -> Result<Rows, Fault> {
-        let value =
-            ValuePlan { plan, schema: Some(schema.clone()), target: target.map(Arc::clone) };
+        let value = ValuePlan { plan, schema: Some(schema.clone()), target };
         let plan = RowPlan::new(Some(value), self.key.clone(), &self.options)?;
         let first = |faults: Vec<Fault>| {
             let none = || Fault::new(&INCOMPATIBLE, "partition_by: no reason given");

@@ -170,6 +170,8 @@ pub enum Want {
 #[derive(Debug, Clone, Default)]
 pub struct History {
     pub versions: Vec<Numbered>,
+    /// Versions that were wanted and cannot be used, by their numbers, and why.
+    pub unusable: Vec<(u32, Fault)>,
 }
 
 /// A schema under its version number in a subject.
@@ -185,6 +187,32 @@ impl History {
         let ids =
             |h: &Self| h.versions.iter().map(|v| (v.version, v.schema.id)).collect::<Vec<_>>();
         ids(self) == ids(other)
+    }
+
+    /// True if a version has this schema id.
+    pub fn has(&self, id: u32) -> bool {
+        self.versions.iter().any(|v| v.schema.id == id)
+    }
+
+    /// What is known after another answer. One from a replica that lags, or after a version was deleted, takes
+    /// nothing away: the newest version seen stays the newest, and of all versions none goes.
+    ///
+    /// A version is newer if its number and its schema id are: a subject that was deleted for good and begun anew
+    /// counts from 1 again, and its ids go on.
+    pub fn then(self: &Arc<Self>, found: &Arc<Self>, want: Want) -> Arc<Self> {
+        let Some(newest) = found.versions.last() else { return self.clone() };
+        let is_newer = |v: &Numbered| v.version > newest.version && v.schema.id > newest.schema.id;
+        if want != Want::All {
+            let is_behind = want == Want::Latest && self.versions.last().is_some_and(is_newer);
+            return if is_behind { self.clone() } else { found.clone() };
+        }
+        let gone = self.versions.iter().filter(|v| !found.has(v.schema.id)).cloned();
+        let mut versions: Vec<Numbered> = gone.chain(found.versions.iter().cloned()).collect();
+        // Of the subject before it was begun anew.
+        let is_former =
+            |v: &Numbered| v.version >= newest.version && v.schema.id < newest.schema.id;
+        versions.sort_by_key(|v| (!is_former(v), v.version));
+        Arc::new(Self { versions, unusable: found.unusable.clone() })
     }
 }
 

@@ -290,6 +290,15 @@ impl Store {
         each!(self.at(key), s => s.put_create(key, bytes).await)
     }
 
+    /// As [`Store::put_create`], of what is not decided by Kafka: also a store whose records have no condition is
+    /// asked to keep what is there.
+    pub async fn put_once(&self, key: &str, bytes: Bytes) -> Result<Put, Fault> {
+        match self.at(key) {
+            Backend::S3(s3) => s3.put_once(key, bytes).await,
+            _ => self.put_create(key, bytes).await,
+        }
+    }
+
     /// Reads a small object; `None` when there is none. Over [`GET_BYTES_MAX`] it is refused.
     pub async fn get(&self, key: &str) -> Result<Option<Bytes>, Fault> {
         each!(self.at(key), s => s.get(key).await)

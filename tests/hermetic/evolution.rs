@@ -329,7 +329,10 @@ fn records_of_a_version_without_columns_are_rows_of_the_target() {
             }
             let numbered =
                 |version, schema: &Arc<Schema>| Numbered { version, schema: schema.clone() };
-            let history = History { versions: vec![numbered(1, &old), numbered(2, &new)] };
+            let history = History {
+                versions: vec![numbered(1, &old), numbered(2, &new)],
+                ..History::default()
+            };
             let answer = Event::Subject("rows-value".into(), Ok(Arc::new(history)));
             settle(&mut task, answer, now);
             let seen = settle(&mut task, Event::Finish, now);
@@ -345,4 +348,41 @@ fn records_of_a_version_without_columns_are_rows_of_the_target() {
             assert_eq!(files, [(Role::Data, 2, vec![1, 2])], "{language:?} {mode}");
         }
     }
+}
+
+/// What is noted inside a column is no part of its type: versions that differ in it alone share files.
+#[test]
+fn versions_with_other_names_inside_a_column_share_a_file() {
+    use crate::by_hand::{self, assigned, settle};
+    use forebay::clock::Now;
+    use forebay::pipeline::lanes::Output;
+    use forebay::pipeline::task::{Action, Event};
+    let text = "pipeline: t\nsource: { brokers: 'x:1', topics: [rows] }\nregistry: { url: 'http://x' }\n\
+                sink: { url: 's3://bucket/root' }\n";
+    let pipeline = Config::parse(text, "t.yaml", &config::Process).unwrap().pipeline;
+    let mut task = by_hand::task(&pipeline, "rows", 1);
+    let version = |id, more: &str| {
+        let text = format!(
+            r#"{{ "type": "record", "name": "R", "fields": [{{ "name": "of", "type": {{ "type": "array", "items":
+            {{ "type": "record", "name": "I", "fields": [{{ "name": "x", {more} "type": "string" }}] }} }} }}] }}"#
+        );
+        Arc::new(compile(id, Language::Avro, &text, &[]).unwrap())
+    };
+    let schemas = [version(1, ""), version(2, r#""aliases": ["was"],"#)];
+    // One item, the text of one letter, and the end of the list.
+    let frame = |id: u8, letter: u8| vec![0, 0, 0, 0, id, 2, 2, letter, 0];
+    let sent = [frame(1, b'a'), frame(2, b'b'), frame(1, b'c')];
+    let now = Now { wall_ms: 0, mono_ms: 0 };
+    settle(&mut task, assigned(None), now);
+    let sent = sent.iter().map(|value| (None, value.as_slice()));
+    settle(&mut task, by_hand::records("rows", sent), now);
+    for schema in schemas {
+        settle(&mut task, Event::Schema(SchemaRef::Id(schema.id), Ok(schema)), now);
+    }
+    let seen = settle(&mut task, Event::Finish, now);
+    let files = seen.iter().filter_map(|action| match action {
+        Action::Store(Output::End { about, .. }) => Some((about.rows, about.schema_ids.clone())),
+        _ => None,
+    });
+    assert_eq!(files.collect::<Vec<_>>(), [(3, vec![1, 2])]);
 }

@@ -166,3 +166,52 @@ fn folders_that_are_no_history_are_refused() {
     std::fs::write(dir.path().join("rows/v2.avsc"), "{").unwrap();
     assert_eq!(run(&args(&folder, "")), Exit::Refused);
 }
+
+/// The specification of Protobuf: of a field without presence nothing is written where it is its default, for floats
+/// the number whose bits are all zero. What has a sign is written, and is read.
+#[test]
+fn negative_zero_without_presence_is_expected_as_it_was_written() {
+    use arrow::array::{ArrayRef, Float64Array};
+    use arrow::datatypes::{DataType, Field, Fields};
+    use forebay::cli::evolve::expect::{Columns, Rows, Rules, check};
+    use forebay::cli::evolve::form::Form;
+    use forebay::config::{Presence, Recursion};
+    use forebay::registry::{Language, compile::compile};
+    let text = "syntax = \"proto3\"; message R { double d = 1; }";
+    let form = Form::of(&compile(1, Language::Protobuf, text, &[]).unwrap(), None).unwrap();
+    let body = [&[0x09], &(-0.0f64).to_le_bytes()[..]].concat();
+    let rules = Rules { presence: Presence::Default, recursion: Recursion::Json, partial: false };
+    let held = |value: f64, body: &[u8]| {
+        let column: ArrayRef = std::sync::Arc::new(Float64Array::from(vec![value]));
+        let fields = Fields::from(vec![Field::new("d", DataType::Float64, true)]);
+        let rows = Rows { fields, columns: vec![column] };
+        check(&form, Columns::Own, body, &rows, 0, rules, None).is_ok()
+    };
+    assert_eq!((held(-0.0, &body), held(0.0, &body)), (true, false));
+    assert_eq!((held(-0.0, &[]), held(0.0, &[])), (false, true), "an absent one is positive");
+}
+
+/// What another reader of the files compares with: a line for each record, in the folder of each mode.
+#[test]
+fn expected_rows_stand_beside_the_files_once_for_each_record() {
+    let kept = tempfile::tempdir().unwrap();
+    let rest = "--records 100 --restarts 1 --mode all";
+    let mut args = args(&here("protos/orders"), rest);
+    (args.dir, args.expected) = (Some(kept.path().to_owned()), true);
+    let reports = evolve(&args).unwrap();
+    for report in &reports {
+        assert!(report.holds(), "{}", report.text());
+        let path = kept.path().join(format!("evolve-{}", report.mode)).join("expected.jsonl");
+        let text = std::fs::read_to_string(path).unwrap();
+        let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
+        let lines: Vec<serde_json::Value> = lines.collect();
+        let at = |line: &serde_json::Value| format!("{} {}", line["partition"], line["offset"]);
+        let places: std::collections::BTreeSet<String> = lines.iter().map(at).collect();
+        assert_eq!((lines.len(), places.len()), (100, 100), "{}", report.mode);
+        for line in &lines {
+            assert!(line["cells"].as_array().unwrap().len() >= 8, "{line}");
+            assert!(Path::new(line["file"].as_str().unwrap()).is_file(), "{line}");
+        }
+    }
+    assert!(Cli::try_parse_from(["evolve", "x", "--expected"]).is_err(), "no folder to stand in");
+}

@@ -42,6 +42,7 @@ mod source;
 #[path = "../support/store_checks.rs"]
 mod store_checks;
 mod store;
+mod targets;
 mod task;
 mod threads;
 mod token;

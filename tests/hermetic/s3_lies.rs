@@ -164,7 +164,7 @@ fn verdict(verb: Verb, lie: Trouble, usual: Verdict) -> Option<Verdict> {
         // has nothing to tell them by, and of what these do nothing is needed.
         (Verb::Abort | Verb::Delete, ErrorIn200(_) | Truncated | Empty) => None,
         // What is not there need not be given up, and is what was asked.
-        (Verb::Abort | Verb::Delete | Verb::Get, Status(404, "")) => None,
+        (Verb::Abort | Verb::Delete, Status(404, "")) => None,
         // A body of any kind is what was asked for; the chain refuses it as a record.
         (Verb::Get, ErrorIn200(_) | Truncated | Empty) => None,
         _ => Some(usual),

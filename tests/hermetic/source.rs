@@ -517,6 +517,19 @@ fn start_of_one_partition_that_brokers_refuse_fails_no_other() {
     assert_eq!(found.iter().filter(|start| **start == Err("FB0506")).count(), 1, "{found:?}");
 }
 
+/// A broker that is there for the metadata and for nobody else.
+#[test]
+fn start_of_a_partition_whose_leader_does_not_answer_fails_no_other() {
+    let mock = Mock::new(2).unwrap();
+    mock.create_topic("t", 2).unwrap();
+    mock.lead("t", 0, 1).unwrap();
+    mock.lead("t", 1, 2).unwrap();
+    mock.coordinate("group-Latest", 1).unwrap();
+    fill(&producer(&mock), "t", 0, 0, 3);
+    mock.down(2).unwrap();
+    assert_eq!(starts(&mock, Start::Latest), [Ok(3), Err("FB0506")]);
+}
+
 #[test]
 fn start_of_a_partition_without_a_leader_fails_no_other() {
     let mock = Mock::new(1).unwrap();

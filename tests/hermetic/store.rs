@@ -482,3 +482,19 @@ fn memory_upload_in_trouble_leaves_what_it_says() {
         assert_eq!(store.publish(&staged).await.unwrap_err().code.id, "FB0708");
     });
 }
+
+/// Where Kafka decides commits, records are put without a condition. What two first starts of one pipeline both write
+/// is kept all the same, where the store can.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s3_object_that_is_made_once_is_kept_beside_records_without_a_condition() {
+    let double = Double::start().await;
+    let store = s3(&double).await.unconditional();
+    assert_eq!(store.put_once("format", "first".into()).await, Ok(Put::Created));
+    assert_eq!(store.put_once("format", "second".into()).await, Ok(Put::Exists));
+    assert_eq!(store.get("format").await, Ok(Some("first".into())));
+    assert_eq!(store.put_create("format", "third".into()).await, Ok(Put::Created));
+    assert_eq!(store.get("format").await, Ok(Some("third".into())));
+    // One that does not know the condition refuses the request for it.
+    double.plan(Verb::Put, 0, s3_double::Trouble::Status(501, "NotImplemented"));
+    assert_eq!(store.put_once("other", "first".into()).await, Ok(Put::Created));
+}

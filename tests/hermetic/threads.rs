@@ -18,7 +18,7 @@ use forebay::record::{RecordBatch, TimestampType};
 use forebay::registry::client::NewSchema;
 use forebay::registry::{self, Language, server};
 use forebay::source::codes;
-use forebay::source::{Event, Source, StartAt, Starts, Ticket, Watermarks};
+use forebay::source::{Committed, Event, Source, StartAt, Starts, Ticket, Watermarks};
 use forebay::store::{Chance, Memory, Store};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
@@ -34,6 +34,9 @@ struct Script {
     ends: BTreeMap<TopicPartition, Offset>,
     flowing: BTreeMap<TopicPartition, Offset>,
     committed: BTreeMap<TopicPartition, Offset>,
+    /// What was committed with them, where it is asked for.
+    texts: Option<BTreeMap<TopicPartition, (Offset, String)>>,
+    starts_asked: u64,
     /// Answers are kept back while these are set.
     hold_starts: bool,
     hold_commits: bool,
@@ -108,6 +111,7 @@ impl Source for Scripted {
     fn resolve_start(&mut self, partitions: &[TopicPartition]) -> Result<Ticket, Fault> {
         let mut script = self.0.lock().unwrap();
         let ticket = script.ticket();
+        script.starts_asked += 1;
         let starts: Starts = partitions
             .iter()
             .map(|tp| {
@@ -118,7 +122,9 @@ impl Source for Scripted {
                 let start = if script.latest { script.ends[tp] } else { 0 };
                 let offset = script.committed.get(tp).copied().unwrap_or(start);
                 let log = Watermarks { low: script.low, high: script.ends[tp] };
-                let (why, committed) = ("test".into(), None);
+                let said = script.texts.as_ref().and_then(|texts| texts.get(tp)).cloned();
+                let committed = said.map(|(offset, metadata)| Committed { offset, metadata });
+                let why = "test".into();
                 let topic_id = script.topic_id.clone();
                 let partitions = script.partitions;
                 (tp.clone(), Ok(StartAt { offset, why, log, committed, topic_id, partitions }))
@@ -152,6 +158,9 @@ impl Source for Scripted {
         }
         let hold = script.hold_commits;
         if !hold {
+            if let Some(texts) = &mut script.texts {
+                texts.extend(offsets.iter().map(|(tp, o, text)| (tp.clone(), (*o, text.clone()))));
+            }
             let offsets = offsets.iter().map(|(tp, offset, _)| (tp.clone(), *offset));
             script.committed.extend(offsets);
         }
@@ -212,9 +221,10 @@ impl Rig {
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.unwrap();
         let registry = runtime.block_on(server::start("127.0.0.1:0")).unwrap();
+        let interval = if commit.contains("interval:") { "" } else { "interval: 1s" };
         let text = format!(
             "pipeline: t\nsource: {{ brokers: 'x:1', topics: [rows] }}\nregistry: {{ url: '{}' }}\n\
-             sink: {{ url: 's3://bucket/root' }}\ncommit: {{ interval: 1s{commit} }}\n",
+             sink: {{ url: 's3://bucket/root' }}\ncommit: {{ {interval}{commit} }}\n",
             registry.url
         );
         let config = Config::parse(&text, "t.yaml", &config::Process).unwrap();
@@ -277,7 +287,6 @@ impl Rig {
         self.run.take().unwrap().join().unwrap()
     }
 
-    /// Values in all published files, in order.
     fn rows(&self) -> Vec<i64> {
         let mut rows: Vec<i64> = Vec::new();
         for (key, bytes) in self.store.objects() {
@@ -510,6 +519,70 @@ fn offsets_lost_during_the_run_are_skipped_where_the_configuration_says_so() {
     let ended = rig.leave();
     let stopped: Vec<_> = ended.stopped.iter().map(|(tp, f)| (tp.partition, f.code.id)).collect();
     assert_eq!(stopped, [(0, "FB0508")]);
+}
+
+/// What was read is there: only what was not read yet is lost.
+#[test]
+fn rows_in_hand_are_committed_before_lost_offsets_are_skipped() {
+    let rig = Rig::with(&[60], ", on_lost_offsets: skip");
+    rig.happens(Event::Assigned(vec![tp(0)]));
+    rig.until("records", |s| s.flowing.get(&tp(0)) == Some(&60));
+    {
+        let mut script = rig.script();
+        script.low = 80;
+        script.flowing.clear();
+        script.ends.insert(tp(0), 100);
+        let gone = Fault::new(&codes::POSITION_RANGE, "gone");
+        script.events.push_back(Event::Stopped(tp(0), gone));
+    }
+    rig.until("the rest", |s| s.committed.get(&tp(0)) == Some(&100));
+    assert_eq!(rig.rows(), (0..60).chain(80..100).collect::<Vec<_>>());
+    assert!(rig.leave().stopped.is_empty());
+}
+
+/// What was asked for an earlier assignment says nothing of the log of a later one.
+#[test]
+fn end_of_the_log_is_asked_as_often_again_after_a_loss() {
+    let rig = Rig::with(&[100], ", on_truncated_log: reset");
+    rig.happens(Event::Assigned(vec![tp(0)]));
+    rig.until("a commit", |s| s.committed.get(&tp(0)) == Some(&100));
+    let asked = rig.script().starts_asked;
+    let again = || {
+        let mut script = rig.script();
+        script.flowing.clear();
+        script.ends.insert(tp(0), 90);
+        script.events.extend([Event::Lost(vec![tp(0)]), Event::Assigned(vec![tp(0)])]);
+    };
+    again();
+    rig.until("four questions", |s| s.starts_asked == asked + 4);
+    let polls = rig.script().polls;
+    rig.until("their answer", |s| s.polls > polls + 100);
+    again();
+    rig.until("a fifth", |s| s.starts_asked == asked + 5);
+    let polls = rig.script().polls;
+    rig.until("a while", |s| s.polls > polls + 100);
+    rig.script().ends.insert(tp(0), 120);
+    rig.until("the rest", |s| s.committed.get(&tp(0)) == Some(&120));
+    assert_eq!(rig.rows(), (0..120).collect::<Vec<_>>());
+    assert!(rig.leave().stopped.is_empty());
+}
+
+/// A coordinator that was away for a moment is no second pipeline: nobody waits for an interval.
+#[test]
+fn partition_whose_claim_kafka_did_not_answer_is_claimed_again_soon() {
+    let rig = Rig::with(&[30], "interval: 1h, rows: 30, authority: kafka");
+    {
+        let mut script = rig.script();
+        script.texts = Some(BTreeMap::new());
+        script.topic_id = Some("an-id-of-the-topic-0000".to_owned());
+        script.refuse_commits = true;
+        script.events.push_back(Event::Assigned(vec![tp(0)]));
+    }
+    rig.until("three refusals", |s| s.refused >= 3);
+    rig.script().refuse_commits = false;
+    rig.until("a commit", |s| s.committed.get(&tp(0)) == Some(&30));
+    assert_eq!(rig.rows(), (0..30).collect::<Vec<_>>());
+    assert!(rig.leave().stopped.is_empty());
 }
 
 #[test]

@@ -25,6 +25,12 @@ mod store_checks;
 mod answers;
 mod cases;
 mod forebay;
+/// Schemas that have versions, drawn from seeds.
+#[path = "../hermetic/histories"]
+mod histories {
+    pub mod model;
+    pub mod render;
+}
 mod proxy;
 mod python;
 mod rig;

@@ -6,6 +6,7 @@
 //!
 //! - [`history`]: folders → versions; [`form`]: a version as generator and oracle take it
 //! - [`make`]: records; [`expect`]: what their rows must hold
+//! - [`progress`]: how far it is, on stderr
 //! - [`stack`]: brokers, registry, sink and the pipeline; [`read`]: everything back; [`report`]
 //!
 //! Bounded by: [`RECORDS_MAX`] records, all kept in memory.
@@ -14,18 +15,19 @@ pub mod expect;
 pub mod form;
 pub mod history;
 pub mod make;
+pub mod progress;
 pub mod read;
 pub mod readers;
 pub mod report;
 pub mod stack;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::ValueEnum;
 
-use crate::cli::{Exit, Output, audit, failed, refused, runtime, say};
+use crate::cli::{Exit, LOCAL, Output, audit, failed, refused, runtime, say};
 use crate::clock::{Seeded, System};
 use crate::config::{self, Config, EvolutionMode, SinkUrl, SubjectNameStrategy, Unwrap};
 use crate::error::{Code, Fault, Kind};
@@ -36,6 +38,7 @@ use crate::source::producer::{Outgoing, Producer};
 use crate::store::Store;
 
 use history::{Histories, Naming, Subject};
+use progress::Progress;
 use read::{Expected, Finding, Log, Sent};
 use report::Report;
 use stack::{Job, Plan, Real, Stack};
@@ -95,6 +98,9 @@ pub struct Args {
     /// Folder for the files, kept; default: one of its own, removed unless something does not hold
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
+    /// Write beside the files of each mode, as `expected.jsonl`, what every cell of every row must hold, for other readers of the files
+    #[arg(long, requires = "dir")]
+    pub expected: bool,
     /// Use the configuration's brokers, registry and sink, under names of its own
     #[arg(long, requires = "config")]
     pub real: bool,
@@ -198,7 +204,8 @@ pub fn evolve(args: &Args) -> Result<Vec<Report>, Stop> {
             EvolutionMode::Fixed,
         ],
     };
-    modes.into_iter().map(|mode| one_mode(args, &base, mode)).collect()
+    let begun = System::new();
+    modes.into_iter().map(|mode| one_mode(args, &base, mode, begun)).collect()
 }
 
 /// The name of a mode, as the configuration has it.
@@ -232,7 +239,13 @@ fn real(args: &Args, base: &Config) -> Result<Real, Stop> {
     Ok(real)
 }
 
-fn one_mode(args: &Args, base: &Config, mode: EvolutionMode) -> Result<Report, Stop> {
+/// `begun`: when the first mode did.
+fn one_mode(
+    args: &Args,
+    base: &Config,
+    mode: EvolutionMode,
+    begun: System,
+) -> Result<Report, Stop> {
     let clock = System::new();
     let runtime = runtime()?;
     let mut real = real(args, base)?;
@@ -271,7 +284,8 @@ fn one_mode(args: &Args, base: &Config, mode: EvolutionMode) -> Result<Report, S
         pin: args.pin,
         per_partition: args.records / phases.log.len().max(1) as u64,
     };
-    let mut job = Job::new(base, &stack, &plan);
+    let progress = Progress::new(begun, mode_name(mode));
+    let mut job = Job::new(base, &stack, &plan, progress);
     let mut notes = Vec::new();
     if job.config.pipeline.evolution.on_incompatible != base.pipeline.evolution.on_incompatible {
         notes.push(
@@ -280,7 +294,12 @@ fn one_mode(args: &Args, base: &Config, mode: EvolutionMode) -> Result<Report, S
         );
     }
     let streamed = stream(args, &stack, &mut job, &mut histories, &phases, &runtime)?;
-    let mut seen = read_back(&job, &histories.subjects, &phases, mode, &runtime)?;
+    let book = match args.expected {
+        true => Some(folder.join("expected.jsonl")),
+        false => None,
+    };
+    let of = &histories.subjects;
+    let mut seen = read_back(&job, of, &phases, mode, &runtime, book.as_deref())?;
     streamed.stopped.into_iter().for_each(|finding| seen.findings.add(finding));
     let kept = cleaner.finish(seen.findings.is_empty());
     let options = row::Options::of(&job.config.pipeline).decode;
@@ -474,6 +493,7 @@ fn read_back(
     phases: &Phases,
     mode: EvolutionMode,
     runtime: &tokio::runtime::Runtime,
+    book: Option<&Path>,
 ) -> Result<read::Seen, Stop> {
     let pipeline = &job.config.pipeline;
     let pinned = mode == EvolutionMode::Fixed;
@@ -504,8 +524,20 @@ fn read_back(
     prefixes.push(format!("{}/", pipeline.rejects.prefix));
     prefixes.sort();
     prefixes.dedup();
-    let seen = read::everything(&store, &pipeline.sink.url, &prefixes, &expected);
+    let lost = |path: &Path, e: std::io::Error| {
+        Fault::new(&LOCAL, format!("file `{}`: {e}; use another folder with --dir", path.display()))
+    };
+    let made = book.map(|path| {
+        let folder = path.parent().map_or(Ok(()), std::fs::create_dir_all);
+        folder.and_then(|()| read::Book::create(path)).map_err(|e| lost(path, e))
+    });
+    let made = made.transpose()?;
+    job.progress.say(|| "reading the files back".to_owned());
+    let seen = read::everything(&store, &pipeline.sink.url, &prefixes, &expected, made);
     let mut seen = runtime.block_on(seen)?;
+    if let (Some(path), Some(book)) = (book, seen.book.take()) {
+        book.finish().map_err(|e| lost(path, e))?;
+    }
     let options = audit::Options::thorough(System::new().now().wall_ms);
     let audited = runtime.block_on(audit::audit(pipeline, &store, &options))?;
     if audited.violations() > 0 {

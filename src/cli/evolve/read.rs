@@ -4,13 +4,14 @@
 //! Bounded by: one file at a time; [`TOLD`] findings of each kind are kept, all are counted.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufWriter, Write};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Field, Fields, Int64Type, Schema, SchemaRef};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use super::expect::{self, Columns, Difference, Rows, Rules};
+use super::expect::{self, Columns, Difference, Notes, Rows, Rules};
 use super::form::Form;
 use super::history::Subject;
 use crate::config::{EvolutionMode, SinkUrl};
@@ -108,6 +109,8 @@ pub struct Seen {
     pub files: u64,
     pub bytes: u64,
     pub cells: u64,
+    /// Where what is expected of each row is written down.
+    pub book: Option<Book>,
     seen: BTreeMap<TopicPartition, Vec<u32>>,
 }
 
@@ -135,8 +138,9 @@ pub async fn everything(
     sink: &SinkUrl,
     prefixes: &[String],
     expected: &Expected<'_>,
+    book: Option<Book>,
 ) -> Result<Seen, Fault> {
-    let mut seen = Seen::of(expected);
+    let mut seen = Seen { book, ..Seen::of(expected) };
     for prefix in prefixes {
         let mut next: Option<String> = None;
         loop {
@@ -270,17 +274,24 @@ impl Seen {
                 continue;
             }
             self.cells += rows.columns.len() as u64;
+            let notes = self.book.as_ref().map(|_| Notes::default());
             let check = |columns: Columns<'_>| {
-                expect::check(&version.form, columns, &sent.body, &rows, row, expected.rules)
+                let (form, rules) = (&version.form, expected.rules);
+                expect::check(form, columns, &sent.body, &rows, row, rules, notes.as_ref())
             };
             let same = match columns {
                 // Names of before, where the newest names something else so.
                 Columns::Merged(_) if expected.either => check(columns).or_else(|first| {
+                    notes.iter().for_each(|notes| notes.borrow_mut().clear());
                     let before = expected.merged(&mut merged, sent.subject, false);
                     check(Columns::Merged(&before)).map_err(|_| first)
                 }),
                 columns => check(columns),
             };
+            if let (Some(book), Some(notes)) = (&mut self.book, notes) {
+                let cells = same.is_ok().then(|| notes.take());
+                book.row(&file.from.topic_partition, offset, file.name, cells);
+            }
             if let Err(difference) = same {
                 let Difference { path, found, expected } = *difference;
                 let about = file.about("value", subject, version.number, Some(offset));
@@ -332,14 +343,21 @@ impl Seen {
             let Some(version) = subject.versions.get(sent.version) else { continue };
             let fate = self.fates.entry((sent.subject, sent.version)).or_default();
             *fate.rejects.entry(codes.value(row).to_owned()).or_default() += 1;
+            if let Some(book) = &mut self.book {
+                book.reject(&file.from.topic_partition, offset, codes.value(row));
+            }
             let late = expected.is_late(&file.from.topic_partition, offset);
-            let target = match expected.mode {
-                EvolutionMode::Rotate | EvolutionMode::Superset => None,
-                _ => expected.target(subject, late),
+            let targets = match expected.mode {
+                EvolutionMode::Rotate | EvolutionMode::Superset => vec![None],
+                _ => expected.targets(subject, late),
             };
-            let target = target.and_then(|id| subject.versions.iter().find(|v| v.id == id));
-            let target = target.map(|v| &v.form).or(expected.file.as_ref());
-            if expect::reads(&version.form, target, &sent.body).is_ok() {
+            // Where either target may have been asked for, what one of them refuses is refused.
+            let reads = |target: &Option<u32>| {
+                let target = target.and_then(|id| subject.versions.iter().find(|v| v.id == id));
+                let target = target.map(|v| &v.form).or(expected.file.as_ref());
+                expect::reads(&version.form, target, &sent.body).is_ok()
+            };
+            if targets.iter().all(reads) {
                 let finding = Finding {
                     found: format!("a reject: {} {}", codes.value(row), messages.value(row)),
                     expected: format!("a row: {} reads it", version.form.oracle()),
@@ -436,6 +454,47 @@ impl Seen {
             }
             self.seen.insert(tp, seen);
         }
+    }
+}
+
+/// What the independent decoders say of each row, a line of JSON each, for a reader that is not ours.
+#[derive(Debug)]
+pub struct Book {
+    out: BufWriter<std::fs::File>,
+    failed: Option<std::io::Error>,
+}
+
+impl Book {
+    pub fn create(path: &std::path::Path) -> std::io::Result<Self> {
+        Ok(Self { out: BufWriter::new(std::fs::File::create(path)?), failed: None })
+    }
+
+    /// `cells`: none where the row is not as it must be.
+    fn row(
+        &mut self,
+        tp: &TopicPartition,
+        offset: i64,
+        file: &str,
+        cells: Option<Vec<serde_json::Value>>,
+    ) {
+        let (topic, partition) = (&*tp.topic, tp.partition);
+        self.line(serde_json::json!({ "topic": topic, "partition": partition, "offset": offset, "file": file, "cells": cells }));
+    }
+
+    fn reject(&mut self, tp: &TopicPartition, offset: i64, code: &str) {
+        let (topic, partition) = (&*tp.topic, tp.partition);
+        self.line(serde_json::json!({ "topic": topic, "partition": partition, "offset": offset, "reject": code }));
+    }
+
+    fn line(&mut self, line: serde_json::Value) {
+        if self.failed.is_none() {
+            self.failed = writeln!(self.out, "{line}").err();
+        }
+    }
+
+    /// Error: of the first line that could not be written.
+    pub fn finish(mut self) -> std::io::Result<()> {
+        self.failed.map_or_else(|| self.out.flush(), Err)
     }
 }
 

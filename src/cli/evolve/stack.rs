@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use super::progress::Progress;
 use crate::cli::{LOCAL, runtime};
 use crate::clock::{self, Seeded, System};
 use crate::config::{
@@ -117,6 +118,9 @@ pub struct Job {
     /// A group for each life: mock brokers keep a member that left until its session times out. Where a life
     /// starts follows from the chain, whatever its group committed.
     own_groups: bool,
+    /// Lives so far.
+    lives: u64,
+    pub progress: Arc<Progress>,
 }
 
 /// What is asked of a job.
@@ -133,7 +137,7 @@ pub struct Plan {
 
 impl Job {
     /// `base` with what this run needs: its own places, offsets beside the values, frequent commits.
-    pub fn new(base: &Config, stack: &Stack, plan: &Plan) -> Self {
+    pub fn new(base: &Config, stack: &Stack, plan: &Plan, progress: Progress) -> Self {
         let mut config = base.clone();
         config.listen = None;
         config.shutdown_timeout = Duration::from_secs(10);
@@ -177,7 +181,9 @@ impl Job {
         if evolution.on_incompatible == OnIncompatible::Pause {
             evolution.on_incompatible = OnIncompatible::Reject;
         }
-        Self { config, clock: System::new(), own_groups: stack.kafka.is_some() }
+        let clock = System::new();
+        let progress = Arc::new(progress);
+        Self { config, clock, own_groups: stack.kafka.is_some(), lives: 0, progress }
     }
 
     /// One life of the pipeline: until the end of the log, or killed after `kill_at` records.
@@ -192,20 +198,25 @@ impl Job {
         let control = Arc::new(Control::default());
         let watch = Arc::new(Watch::new(self.clock));
         let over = Arc::new(AtomicBool::new(false));
-        let killer = kill_at.map(|at| {
-            let (control, watch, over, clock) =
-                (control.clone(), watch.clone(), over.clone(), self.clock);
+        self.lives += 1;
+        let beside = {
+            let (control, watch, over) = (control.clone(), watch.clone(), over.clone());
+            let (clock, progress, life) = (self.clock, self.progress.clone(), self.lives);
             std::thread::spawn(move || {
+                let at = kill_at.unwrap_or(u64::MAX);
                 while !over.load(Ordering::Relaxed) && watch.totals().records < at {
+                    progress.life(life, &watch.totals());
                     clock.block(LOOK);
                 }
-                control.leave_at_once();
+                if kill_at.is_some() {
+                    control.leave_at_once();
+                }
             })
-        });
+        };
         let options = Options { drain: true, clock: self.clock };
         let ended = pipeline::run(&self.config, options, control, watch.clone(), runtime.handle());
         over.store(true, Ordering::Relaxed);
-        killer.into_iter().for_each(|killer| drop(killer.join()));
+        let _ = beside.join();
         runtime.shutdown_background();
         ended.map(|ended| (ended, watch.totals()))
     }

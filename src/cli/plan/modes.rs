@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use arrow::datatypes::{FieldRef, Schema as Columns, SchemaRef};
+
 use super::Stop;
 use super::report::{Effect, Mode, Report, Step};
 use super::source::{Asked, Version};
@@ -244,7 +246,44 @@ fn effect(
         _ => false,
     });
     effect.switches = moved;
-    effect.readers = verdict::verdicts(&old_rows.files, &new_rows.files, &setting.table);
+    let rows = if after.iter().flatten().flatten().any(moves) { By::Field } else { By::Name };
+    let misfit = |rows: &Option<Result<Rows, Fault>>| keeps && matches!(rows, Some(Err(_)));
+    let mut table = vec![old_rows.files.clone()];
+    for (rows, schema) in before.iter().zip(older).rev() {
+        // Files of a time when that version was the newest, too.
+        let own = (mode == EvolutionMode::Latest || misfit(rows))
+            .then(|| outlook.own(schema, record)?.ok())
+            .flatten();
+        let all = rows.iter().flatten().chain(&own);
+        table.extend(all.map(|rows| rows.files.clone()));
+    }
+    let table = once_there(&table, &new_rows.files);
+    effect.readers = verdict::verdicts(&table, &new_rows.files, rows, &setting.table);
     effect.columns_change = !evolve::same_columns(&old_rows.files, &new_rows.files);
     effect
+}
+
+/// Whether rows of a version are read onto columns whose names may be other fields'.
+fn moves(rows: &Rows) -> bool {
+    rows.plan.onto().is_some_and(|onto| {
+        let changes = &onto.changes;
+        !changes.renamed.is_empty() || changes.added.iter().any(|p| changes.dropped.contains(p))
+    })
+}
+
+/// The columns that readers know: those of the last files, and, of those before, last ones first, what the new
+/// files have again.
+fn once_there(files: &[SchemaRef], new: &SchemaRef) -> Columns {
+    let same = |a: &str, b: &str| a.to_lowercase() == b.to_lowercase();
+    let mut known: Vec<FieldRef> = Vec::new();
+    for (at, columns) in files.iter().enumerate() {
+        for field in columns.fields() {
+            let is_known = known.iter().any(|other| same(other.name(), field.name()));
+            let returns = || new.fields().iter().any(|other| same(other.name(), field.name()));
+            if at == 0 || !is_known && returns() {
+                known.push(field.clone());
+            }
+        }
+    }
+    Columns::new(known)
 }

@@ -245,6 +245,7 @@ fn difference(difference: &Difference) -> Value {
             "from": from.to_string(), "to": to.to_string(),
         }),
         What::Unit { from, to } => json!({ "path": path, "what": "unit", "from": from, "to": to }),
+        What::Form { from, to } => json!({ "path": path, "what": "form", "from": from, "to": to }),
         What::Nullable => json!({ "path": path, "what": "nullable" }),
         What::Required => json!({ "path": path, "what": "required" }),
         What::Order => json!({ "path": path, "what": "reordered" }),

@@ -182,6 +182,7 @@ fn differences(all: &[Difference], out: &mut Lines) {
                     |text: &str| if text.is_empty() { "none".to_owned() } else { text.to_owned() };
                 format!("  ~ {path}: unit {} → {}", unit(from), unit(to))
             }
+            What::Form { from, to } => format!("  ~ {path}: {from} → {to}"),
             What::Nullable => format!("  ~ {path}: may be null now"),
             What::Required => format!("  ~ {path}: never null now"),
             What::Order if path.is_empty() => "  ~ order of columns".to_owned(),

@@ -17,6 +17,9 @@ struct Bench {
     /// Texts that Kafka was to take, with their offsets.
     texts: Vec<(Offset, String)>,
     published: u32,
+    /// Folders of the topic's chains; the text's record is in that of the topic of before, or nowhere.
+    folders: Vec<String>,
+    named_before: bool,
 }
 
 impl Bench {
@@ -28,7 +31,19 @@ impl Bench {
             Machine::new(Arc::new(identity()), "owner".into(), assigned, policy, Ticket(0));
         let there = (1..=3).map(|seq| Arc::new(record(seq))).collect();
         let machine = machine.under(Authority::Kafka);
-        Self { machine, there, texts: Vec::new(), published: 0 }
+        let (folders, named_before) = (Vec::new(), false);
+        Self { machine, there, texts: Vec::new(), published: 0, folders, named_before }
+    }
+
+    /// The topic was made anew before, and new chains begin then.
+    fn made_anew(mut self, records: usize, named_before: bool) -> Self {
+        self.there.truncate(records);
+        self.machine.policy.restart_recreated = true;
+        self.folders = vec!["_forebay/orders/log/shop.orders~before/".to_owned()];
+        if records > 0 {
+            self.folders.push(crate::commit::record::topic_folder(&identity()));
+        }
+        Self { named_before, ..self }
     }
 
     fn answer(&mut self, action: Action, out: &mut Vec<Action>) -> Result<(), Fault> {
@@ -46,7 +61,9 @@ impl Bench {
                 let seq_max = self.there.iter().map(|r| r.seq).max().unwrap_or(0);
                 let last = self.there.iter().filter(|r| r.seq == seq_max);
                 let ends = last.map(|r| Arc::from(r.id.as_str())).collect();
-                let chains = Chains { seq_max, ends, ..Chains::default() };
+                let folders = self.folders.clone();
+                let named_in = self.folders.first().filter(|_| self.named_before).cloned();
+                let chains = Chains { folders, seq_max, ends, named_in, ..Chains::default() };
                 self.machine.chains(ticket, &chains, out)
             }
             Action::Publish { ticket, .. } => {
@@ -105,6 +122,27 @@ fn offset_without_a_text_of_ours_stops_where_records_are() {
     // The record is gone, or is another one.
     assert_eq!(begin(Some((40, "fb2:3:p:id-4")), false), Err("FB0924"));
     assert_eq!(begin(Some((50, "fb2:4:c:id-4")), false), Err("FB0924"));
+}
+
+/// What a topic leaves that was made anew once says nothing of a chain that has records since.
+#[test]
+fn chain_with_records_does_not_begin_anew_beside_that_of_the_topic_of_before() {
+    let begin = |committed, adopt, records, before| {
+        Bench::new(committed, adopt).made_anew(records, before).run()
+    };
+    for committed in [None, Some((0, "")), Some((40, "fb1:3:id-3"))] {
+        assert_eq!(begin(committed, false, 3, false), Err("FB0936"), "{committed:?}");
+        assert_eq!(begin(committed, true, 3, false), Ok((40, 2)), "{committed:?}");
+    }
+    // The record that is named is in no chain; or in that of before, and this one had counted since.
+    assert_eq!(begin(Some((50, "fb2:4:c:id-4")), false, 3, false), Err("FB0924"));
+    assert_eq!(begin(Some((50, "fb2:4:c:id-4")), false, 0, false), Err("FB0924"));
+    assert_eq!(begin(Some((50, "fb2:9:p:id-9")), false, 3, true), Err("FB0936"));
+    // A first record does not count unless Kafka names it.
+    for records in [0, 1] {
+        assert_eq!(begin(Some((50, "fb2:9:p:id-9")), false, records, true), Ok((0, 1)));
+        assert_eq!(begin(None, false, records, false), Ok((0, 1)));
+    }
 }
 
 #[test]

@@ -137,14 +137,21 @@ impl Machine {
                     self.identity.topic_id.as_deref().unwrap_or("none"),
                 ),
             )),
-            // What the group has committed belongs to the topic that is no more.
+            // The text is one of this chain's, and its record is not there: not the other topic's doing.
+            _ if hint_gone && found.named_in.is_none() => Err(self.state_lost()),
+            // It has records that counted: it does not begin anew.
+            Some(_) if found.seq_max > 1 => self.adopt(found, out),
             Some(_) => {
-                // A text of its is none of the new chain's: it would say that what the new one's last record
-                // names is published.
+                // What the group has committed belongs to the topic that is no more. A text of its is none of the
+                // new chain's: it would say that what the new one's last record names is published.
                 Arc::make_mut(&mut self.assigned).committed = None;
+                if hint_gone && self.authority == Authority::Store {
+                    let (search, seq) = Search::new(None);
+                    self.find(search, seq, out);
+                    return Ok(());
+                }
                 self.claim(Some(self.assigned.low), out)
             }
-            None if hint_gone => Err(self.state_lost()),
             // Who wrote a second record had seen that Kafka took the first one.
             None if found.seq_max > 1 => self.adopt(found, out),
             // It came after the others: nothing of it was there when `source.start` was decided on.
@@ -159,6 +166,15 @@ impl Machine {
         match found.partitions {
             Some(then) => i64::from(self.identity.partition) >= i64::from(then),
             None => found.folders.iter().any(|folder| folder == mine),
+        }
+    }
+
+    /// Place and id of the record that Kafka's text names.
+    pub fn named_by_kafka(&self) -> Option<(u64, String)> {
+        let (_, text) = self.assigned.committed.as_ref()?;
+        match self.authority {
+            Authority::Store => Hint::parse(text).map(|hint| (hint.seq, hint.id)),
+            Authority::Kafka => Point::parse(text).map(|point| (point.seq, point.id)),
         }
     }
 

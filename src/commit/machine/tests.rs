@@ -25,6 +25,9 @@ fn assign_of(
     assign_as(identity(), chain, beside, policy, assigned, &mut Vec::new())
 }
 
+/// Records of chains of the topic's that were before: 2 and 500 are looked for by some texts.
+const BEFORE: [&str; 2] = ["fb1:2:id-2", "fb1:500:id-of-the-old-topic"];
+
 /// As [`assign_of`], of any topic; `published` gets the seqs of the records whose files were to be published.
 fn assign_as(
     identity: Identity,
@@ -35,6 +38,10 @@ fn assign_as(
     published: &mut Vec<u64>,
 ) -> Result<(Offset, u64), &'static str> {
     let owner: Arc<str> = format!("owner{}", chain.len()).into();
+    let text = assigned.committed.as_ref().map(|(_, text)| text.clone());
+    let named = text.is_some_and(|text| BEFORE.contains(&text.as_str()));
+    let mine = topic_folder(&identity);
+    let named_in = folders.iter().find(|f| **f != mine).filter(|_| named).map(|f| (*f).to_owned());
     let mut machine = Machine::new(Arc::new(identity), owner, assigned, policy, Ticket(0));
     let mut todo = Vec::new();
     machine.begin(&mut todo);
@@ -54,7 +61,12 @@ fn assign_as(
                 let folders = folders.iter().map(|f| (*f).to_owned()).collect();
                 machine.chains(
                     ticket,
-                    &Chains { folders, partitions, ..Chains::default() },
+                    &Chains {
+                        folders,
+                        partitions,
+                        named_in: named_in.clone(),
+                        ..Chains::default()
+                    },
                     &mut out,
                 )
             }
@@ -197,6 +209,34 @@ fn groups_text_of_the_topic_of_before_says_nothing_of_the_new_ones_records() {
         assert_eq!(found, Ok((40, 2)));
         assert_eq!(published, [3], "what the last record names");
     }
+}
+
+/// The old chain was not longer than the new one is: at the place that the text names stands a record of the new one.
+#[test]
+fn groups_text_of_the_topic_of_before_may_name_a_place_that_the_new_chain_has() {
+    let other = "_forebay/orders/log/shop.orders~another/";
+    let own = topic_folder(&identity());
+    let start = |text: &str, policy| {
+        let mut chain = chain(3);
+        chain[1].id = "of-the-new-topic".into();
+        chain[2].prev = "of-the-new-topic".into();
+        let assigned = Assigned { committed: Some((20, text.to_owned())), ..log(5, 100) };
+        assign(&mut chain, &[&own, other], policy, assigned)
+    };
+    assert_eq!(start("fb1:2:id-2", GO_ON), Ok((40, 2)));
+    assert_eq!(start("fb1:2:id-2", STOP), Err("FB0927"));
+    // Of no chain that there is.
+    assert_eq!(start("fb1:2:somebody", GO_ON), Err("FB0924"));
+}
+
+/// A topic that was made anew once leaves its folder for ever: that does not explain a record that is gone.
+#[test]
+fn record_that_is_gone_stops_also_beside_a_chain_of_the_topic_of_before() {
+    let other = "_forebay/orders/log/shop.orders~another/";
+    let own = topic_folder(&identity());
+    let hint = || Assigned { committed: Some((60, "fb1:5:id-5".to_owned())), ..log(0, 100) };
+    assert_eq!(assign(&mut chain(3), &[&own, other], GO_ON, hint()), Err("FB0924"));
+    assert_eq!(assign(&mut Vec::new(), &[other], GO_ON, hint()), Err("FB0924"));
 }
 
 #[test]

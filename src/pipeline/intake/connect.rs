@@ -12,7 +12,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::messages::{MessageKey, Stop, refused};
-use super::targets::{Evolved, Unfit};
+use super::targets::Instead;
 use super::{Intake, ValuePlan};
 use crate::config::Compatibility;
 use crate::decode::codes::INCOMPATIBLE;
@@ -20,6 +20,7 @@ use crate::decode::{Onto, Plan};
 use crate::error::{Fault, Reject};
 use crate::evolve::Changes;
 use crate::evolve::connect::{Declared, Verdict, decide};
+use crate::pipeline::versions::Evolved;
 use crate::registry::Schema;
 use crate::wire::SchemaRef;
 
@@ -127,7 +128,7 @@ impl Intake {
                     Ok(subject) => subject,
                     Err(fault) => return Ok(Err(fault)),
                 };
-                let history = self.targets.history(&subject, schema.id)?;
+                let history = self.targets.history(&subject, schema.id)?.unwrap_or_default();
                 let listed = history.versions.iter().rev().find(|v| v.schema.id == schema.id);
                 listed.map(|listed| listed.version)
             }
@@ -171,8 +172,8 @@ impl Intake {
         };
         let subject = self.subject(&message.record_name).ok();
         match self.unfit(&fault, subject)? {
-            Unfit::Reject => Ok(Err(fault)),
-            Unfit::Own => {
+            Instead::Reject => Ok(Err(fault)),
+            Instead::Own => {
                 tracing::warn!("rows of schema id `{}` keep their own columns: {fault}", schema.id);
                 let plan = Plan::of(schema, &message.key.1, &self.settings.row.decode);
                 Ok(plan.map(|plan| (Arc::new(plan), None)))

@@ -11,20 +11,22 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
-
 use super::{Intake, Stop, ValuePlan};
 use crate::clock::Now;
 use crate::config::{EvolutionMode, OnIncompatible};
 use crate::decode::Plan;
+use crate::decode::codes::INCOMPATIBLE;
 use crate::error::Fault;
-use crate::evolve::{self, Changes, Misfit};
+use crate::evolve::Changes;
+use crate::pipeline::versions::{Common, Evolved, Target, Unfit};
 use crate::registry::{History, Lookup, Schema, Want, subject};
 use crate::telemetry::{DROPPED_MAX, OTHER_COLUMNS};
 use crate::wire::Side;
 
 /// First and longest pause between questions that have no answer, in ms.
 const ASK_MS: (u64, u64) = (500, 10_000);
+/// Writers of a subject, none of them a version of it, whose columns the common ones take in.
+const OTHERS_MAX: usize = 256;
 
 /// What targets did to rows.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -64,42 +66,45 @@ pub(super) struct Targets {
 #[derive(Debug, Default)]
 struct Subject {
     history: Option<Arc<History>>,
+    /// The registry has no such subject, or no version of it that can be used, and the grace is over.
+    refused: Option<Fault>,
     /// A question is under way.
     asking: bool,
     tries: u32,
+    /// For how long the registry said that, from one such answer to the next, and the last one, if it was one.
+    /// Time without answers does not count.
+    unknown_ms: u64,
+    unknown_at_ms: Option<u64>,
     /// The last answer.
     answered_ms: u64,
+    /// The newest version of an answer that was behind, as it was said.
+    behind: Option<u32>,
     /// Ids of writers that were seen before the last question that was answered.
     seen: HashSet<u32>,
     /// Ids seen before the question under way, and since.
     asked: HashSet<u32>,
     fresh: HashSet<u32>,
+    /// Writers that no version names: deleted since, or registered elsewhere.
+    others: BTreeMap<u32, Arc<Schema>>,
     /// Columns of all versions, by the Protobuf message or record they are of.
-    merged: HashMap<String, Common>,
+    merged: HashMap<String, Merged>,
     /// A record waits for another answer: this one does not fit it.
     unfit: bool,
 }
 
 /// Columns of all versions of a message or record.
 #[derive(Debug)]
-struct Common {
-    columns: SchemaRef,
-    /// Writers' ids of the versions that are no part of them, and why.
-    left_out: HashMap<u32, Vec<Misfit>>,
+struct Merged {
+    /// Ids of those versions, oldest first, as they were given.
+    ids: Vec<u32>,
+    target: Target,
 }
 
-impl Common {
-    /// What rows of one version get.
-    fn of(&self, schema: &Schema, own: &Plan) -> Target {
-        match self.left_out.get(&schema.id) {
-            Some(misfits) => Target::Unfit(own.left_out(misfits)),
-            None => Target::Columns(self.columns.clone()),
-        }
+impl Merged {
+    fn place(&self, id: u32) -> Option<usize> {
+        self.ids.iter().position(|of| *of == id)
     }
 }
-
-/// A plan, and the schema that its columns are of if that is not the writer's.
-pub(super) type Evolved = (Arc<Plan>, Option<Arc<Schema>>);
 
 impl Intake {
     /// The plan of a writer's schema, by `evolution.mode`. The inner fault is that of every record of it.
@@ -121,33 +126,31 @@ impl Intake {
                 return Ok(plan.map(|plan| (plan, Some(target.clone()))));
             }
         };
-        let (target, subject) = match (&settings.target, settings.evolution.mode) {
-            (Some(target), _) => (Target::Schema(target.clone()), None),
-            (None, EvolutionMode::Rotate) => (Target::Own, None),
+        let mut asked = None;
+        let target = match (&settings.target, settings.evolution.mode) {
+            (Some(target), _) => Ok((Target::Schema(target.clone()), None)),
+            (None, EvolutionMode::Rotate) => Ok((Target::Own, None)),
             (None, _) => {
                 let subject = match self.subject(&own.record_name) {
                     Ok(subject) => subject,
                     Err(fault) => return Ok(Err(fault)),
                 };
                 let history = self.targets.history(&subject, schema.id)?;
-                (self.target(&subject, &history, schema, &own), Some(subject))
+                asked = Some(subject.clone());
+                history.map(|history| self.target(&subject, &history, schema, &own))
             }
         };
-        let (fault, own) = match target {
-            Target::Own => return Ok(own.with_columns().map(|own| (Arc::new(own), None))),
-            Target::Unfit(fault) => (fault, own),
-            Target::Columns(merged) => match own.widened(&merged) {
-                Ok(plan) => return Ok(Ok((Arc::new(plan), None))),
-                Err((fault, own)) => (*fault, *own),
+        let Unfit { fault, own } = match target {
+            Ok((target, at)) => match target.plan(schema, indexes, own, at, options) {
+                Ok(evolved) => return Ok(Ok(evolved)),
+                Err(unfit) => *unfit,
             },
-            Target::Schema(target) => match Plan::compile_onto(schema, indexes, &target, options) {
-                Ok(plan) => return Ok(Ok((plan, Some(target)))),
-                Err(fault) => (fault, own),
-            },
+            Err(fault) => Unfit { fault, own: Some(own) },
         };
-        match self.unfit(&fault, subject)? {
-            Unfit::Reject => Ok(Err(fault)),
-            Unfit::Own => {
+        let Some(own) = own else { return Ok(Err(fault)) };
+        match self.unfit(&fault, asked)? {
+            Instead::Reject => Ok(Err(fault)),
+            Instead::Own => {
                 tracing::warn!("rows of schema id `{}` keep their own columns: {fault}", schema.id);
                 Ok(own.with_columns().map(|own| (Arc::new(own), None)))
             }
@@ -161,15 +164,15 @@ impl Intake {
         &mut self,
         fault: &Fault,
         subject: Option<Arc<str>>,
-    ) -> Result<Unfit, Stop> {
+    ) -> Result<Instead, Stop> {
         match (self.settings.evolution.on_incompatible, subject) {
-            (OnIncompatible::Reject, _) => Ok(Unfit::Reject),
+            (OnIncompatible::Reject, _) => Ok(Instead::Reject),
             (OnIncompatible::Pause, Some(subject)) => {
                 tracing::warn!("{}: waits for subject `{subject}`: {fault}", self.topic_partition);
                 self.targets.unfit(&subject);
                 Err(Stop::Subject(subject))
             }
-            (OnIncompatible::Pause, None) | (OnIncompatible::Rotate, _) => Ok(Unfit::Own),
+            (OnIncompatible::Pause, None) | (OnIncompatible::Rotate, _) => Ok(Instead::Own),
         }
     }
 
@@ -179,47 +182,64 @@ impl Intake {
         subject::subject_name(strategy, topic, Side::Value, Some(record_name)).map(Arc::from)
     }
 
-    /// What a subject's versions make of rows of a plan.
+    /// Whose columns a subject's versions give the rows of a plan, and the place of its writer among them.
     fn target(
         &mut self,
         subject: &Arc<str>,
         history: &History,
-        schema: &Schema,
+        schema: &Arc<Schema>,
         own: &Plan,
-    ) -> Target {
-        let Some(newest) = history.versions.last() else { return Target::Own };
+    ) -> (Target, Option<usize>) {
+        let Some(newest) = history.versions.last() else { return (Target::Own, None) };
         if self.settings.evolution.mode != EvolutionMode::Superset {
-            return Target::Schema(newest.schema.clone());
+            return (Target::Schema(newest.schema.clone()), None);
         }
         let known = self.targets.subjects.entry(subject.clone()).or_default();
-        if let Some(merged) = known.merged.get(&own.record_name) {
-            return merged.of(schema, own);
+        if !history.has(schema.id) && known.others.len() < OTHERS_MAX {
+            known.others.entry(schema.id).or_insert_with(|| schema.clone());
         }
-        let options = &self.settings.row.decode;
-        // Versions that cannot be compiled, or are of another message, have no rows here.
-        let plans = history.versions.iter().filter_map(|v| {
-            let plan = Plan::of_message(&v.schema, &own.record_name, options)?.ok()?;
-            Some(((v.version, v.schema.id), plan.schema))
-        });
-        let (numbers, columns): (Vec<(u32, u32)>, Vec<SchemaRef>) = plans.unzip();
-        let Some(merged) = evolve::merge(&columns, &options.bounds()) else { return Target::Own };
-        let mut left_out = HashMap::new();
-        for (at, misfits) in merged.left_out {
-            let why: Vec<String> = misfits.iter().map(ToString::to_string).collect();
-            let (version, id) = numbers.get(at).copied().unwrap_or_default();
-            tracing::warn!(
-                "subject `{subject}`: version {version} is not part of the common columns: {}",
-                why.join("; ")
+        let before = known.merged.get(&own.record_name);
+        if let Some(merged) = before {
+            let at = merged.place(schema.id);
+            if at.is_some() || !known.others.contains_key(&schema.id) {
+                return (merged.target.clone(), at);
+            }
+        }
+        let listed = history.versions.iter().map(|v| &v.schema);
+        let all: Vec<&Arc<Schema>> = known.others.values().chain(listed).collect();
+        let ids: Vec<u32> = all.iter().map(|schema| schema.id).collect();
+        let of_all = all.iter().map(|schema| schema.as_ref());
+        let target = match Common::of(of_all, &own.record_name, &self.settings.row.decode) {
+            Some(common) => {
+                let left_out =
+                    common.left_out.iter().filter_map(|(at, why)| Some((ids.get(*at)?, why)));
+                for (id, why) in
+                    left_out.filter(|(id, _)| before.is_none_or(|b| b.place(**id).is_none()))
+                {
+                    let why: Vec<String> = why.iter().map(ToString::to_string).collect();
+                    tracing::warn!(
+                        "subject `{subject}`: schema id `{id}` is not part of the common columns: {}",
+                        why.join("; ")
+                    );
+                }
+                Target::Common(Arc::new(common))
+            }
+            None => Target::Own,
+        };
+        let merged = Merged { ids, target: target.clone() };
+        let at = merged.place(schema.id);
+        let others_move = before.is_some_and(|before| !before.target.is_same(&target));
+        known.merged.insert(own.record_name.clone(), merged);
+        if others_move {
+            tracing::info!(
+                "{}: subject `{subject}`: the common columns take in those of schema id `{}`, which is no version of it",
+                self.topic_partition,
+                schema.id
             );
-            left_out.insert(id, misfits);
+            self.counted.switches += 1;
+            self.forget_plans();
         }
-        if merged.schema.fields().is_empty() {
-            return Target::Own;
-        }
-        let common = Common { columns: merged.schema, left_out };
-        let target = common.of(schema, own);
-        known.merged.insert(own.record_name.clone(), common);
-        target
+        (target, at)
     }
 
     /// Says what becomes of the columns of a writer, once for each plan.
@@ -260,13 +280,13 @@ impl Intake {
     pub fn stale_subjects(&mut self, now: Now) -> Vec<(Arc<str>, Want)> {
         let evolution = &self.settings.evolution;
         let (refresh_ms, want) = (evolution.refresh_ms, evolution.want());
-        if matches!(want, Want::Version(_)) || evolution.compatibility.is_some() {
-            return Vec::new(); // what a version is never changes
-        }
+        // What a version is never changes; whether there is one does.
+        let is_final = matches!(want, Want::Version(_)) || evolution.compatibility.is_some();
         let mut stale = Vec::new();
         for (subject, known) in &mut self.targets.subjects {
             let age_ms = now.mono_ms.saturating_sub(known.answered_ms);
-            if !known.asking && known.history.is_some() && age_ms >= refresh_ms {
+            let changes = known.refused.is_some() || !is_final && known.history.is_some();
+            if !known.asking && changes && age_ms >= refresh_ms {
                 known.ask();
                 stale.push((subject.clone(), want));
             }
@@ -283,31 +303,55 @@ impl Intake {
         now: Now,
     ) -> Option<(Want, u64)> {
         let want = self.settings.evolution.want();
+        let grace_ms = self.settings.unknown_id_grace_ms;
         let known = self.targets.subjects.get_mut(subject)?;
-        let history = match found {
-            Ok(history) => history,
+        let found = match found {
+            Ok(found) => found,
             Err(why) => {
-                let pause = (ASK_MS.0 << known.tries.min(8)).min(ASK_MS.1);
-                known.tries = known.tries.saturating_add(1);
-                tracing::warn!("subject `{subject}`: asked again in {pause} ms: {}", why.fault());
-                return Some((want, pause));
+                let again = known.not_found(&why, grace_ms, now)?;
+                tracing::warn!("subject `{subject}`: asked again in {again} ms: {}", why.fault());
+                return Some((want, again));
             }
         };
-        known.asking = false;
-        known.tries = 0;
-        known.answered_ms = now.mono_ms;
-        let asked = std::mem::take(&mut known.asked);
-        known.seen.extend(asked);
+        known.answered(now);
+        (known.unknown_ms, known.unknown_at_ms) = (0, None);
+        let newest = |history: &History| history.versions.last().map_or(0, |v| v.version);
+        let history = match &known.history {
+            Some(before) => before.then(&found, want),
+            None => found.clone(),
+        };
+        let behind = Some(newest(&found)).filter(|found| *found < newest(&history));
+        if let Some(found) = behind.filter(|_| behind != known.behind) {
+            tracing::warn!(
+                "{}: subject `{subject}`: newest version {found} in the registry's answer, {} seen before, which stays",
+                self.topic_partition,
+                newest(&history)
+            );
+        }
+        known.behind = behind;
+        let was_said = |version| {
+            let mut before = known.history.iter().flat_map(|before| &before.unusable);
+            before.any(|(said, _)| *said == version)
+        };
+        for (version, why) in history.unusable.iter().filter(|(version, _)| !was_said(*version)) {
+            tracing::warn!(
+                "{}: subject `{subject}`: version {version} gives rows no columns: {why}",
+                self.topic_partition
+            );
+        }
         if known.history.as_ref().is_some_and(|old| old.is_same(&history)) {
+            known.history = Some(history);
             return None;
         }
-        let newest = history.versions.last().map_or(0, |v| v.version);
         tracing::info!(
-            "{}: rows take the columns of subject `{subject}`, newest version {newest}",
-            self.topic_partition
+            "{}: rows take the columns of subject `{subject}`, newest version {}",
+            self.topic_partition,
+            newest(&history)
         );
         known.unfit = false;
-        self.counted.switches += u64::from(known.history.is_some());
+        let had = known.refused.take().is_some() || known.history.is_some();
+        self.counted.switches += u64::from(had);
+        known.others.retain(|id, _| !history.has(*id));
         known.history = Some(history);
         known.merged.clear();
         self.forget_plans();
@@ -321,19 +365,10 @@ impl Intake {
 }
 
 /// What becomes of rows that cannot have the columns of their target.
-pub(super) enum Unfit {
+pub(super) enum Instead {
     /// They keep their own.
     Own,
     Reject,
-}
-
-/// Whose columns rows get.
-enum Target {
-    Own,
-    Schema(Arc<Schema>),
-    Columns(SchemaRef),
-    /// It has some, and they cannot have them.
-    Unfit(Fault),
 }
 
 impl Subject {
@@ -342,21 +377,56 @@ impl Subject {
         let fresh = std::mem::take(&mut self.fresh);
         self.asked.extend(fresh);
     }
+
+    /// The question under way is answered, for the writers that were seen before it.
+    fn answered(&mut self, now: Now) {
+        self.asking = false;
+        self.tries = 0;
+        self.answered_ms = now.mono_ms;
+        let asked = std::mem::take(&mut self.asked);
+        self.seen.extend(asked);
+    }
+
+    /// There is no answer, or one that gives nothing: `Some` pause, in ms, before the next question; none once
+    /// the grace is over, with what was known before, if there was something.
+    fn not_found(&mut self, why: &Lookup, grace_ms: u64, now: Now) -> Option<u64> {
+        let pause = (ASK_MS.0 << self.tries.min(8)).min(ASK_MS.1);
+        self.tries = self.tries.saturating_add(1);
+        let away = matches!(why, Lookup::Unavailable(_));
+        match self.unknown_at_ms {
+            Some(at) if !away => self.unknown_ms += now.mono_ms.saturating_sub(at),
+            _ => {}
+        }
+        self.unknown_at_ms = (!away).then_some(now.mono_ms);
+        let left = grace_ms.saturating_sub(self.unknown_ms);
+        if away || left > 0 {
+            return Some(if away { pause } else { pause.min(left) });
+        }
+        self.answered(now);
+        if self.history.is_none() {
+            self.refused = Some(why.fault().clone());
+        }
+        None
+    }
 }
 
 impl Targets {
-    /// The versions of a subject, as they were after the writer's id was first seen.
+    /// The versions of a subject, as they were after the writer's id was first seen. The inner fault: the
+    /// registry has none.
     pub(super) fn history(
         &mut self,
         subject: &Arc<str>,
         writer: u32,
-    ) -> Result<Arc<History>, Stop> {
+    ) -> Result<Result<Arc<History>, Fault>, Stop> {
         let known = self.subjects.entry(subject.clone()).or_default();
-        if let Some(history) = &known.history {
-            let listed = history.versions.iter().any(|v| v.schema.id == writer);
-            if listed || known.seen.contains(&writer) {
-                return Ok(history.clone());
+        let seen = known.seen.contains(&writer);
+        match (&known.history, &known.refused) {
+            (Some(history), _) if seen || history.has(writer) => return Ok(Ok(history.clone())),
+            (None, Some(why)) if seen => {
+                let text = format!("columns of subject `{subject}`: {why}");
+                return Ok(Err(Fault::new(&INCOMPATIBLE, text)));
             }
+            _ => {}
         }
         known.fresh.insert(writer);
         Err(Stop::Subject(subject.clone()))

@@ -28,6 +28,8 @@ pub struct Look {
     pub topic: TopicAt,
     /// Where Kafka is the authority: the folder of this chain's records, whose last ones are wanted.
     pub records: Option<String>,
+    /// What the keys of the record that Kafka's text names end with, after the topic's folder; and its id.
+    pub named: Option<(String, String)>,
 }
 
 impl Task {
@@ -167,9 +169,17 @@ impl Task {
                     Authority::Store => None,
                     Authority::Kafka => Some(record::chain_folder(identity)),
                 };
+                let named = self.machine.as_ref().and_then(Machine::named_by_kafka);
+                let named = named.map(|(seq, id)| {
+                    let key = match self.settings.commit.authority {
+                        Authority::Store => record::key(identity, seq),
+                        Authority::Kafka => record::named_key(identity, seq, &id),
+                    };
+                    (key.strip_prefix(&folder).unwrap_or_default().to_owned(), id)
+                });
                 Action::ListChains {
                     ticket,
-                    look: Box::new(Look { prefix, folder, topic, records }),
+                    look: Box::new(Look { prefix, folder, topic, records, named }),
                 }
             }
             machine::Action::Publish { ticket, files, .. } => {

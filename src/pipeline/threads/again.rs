@@ -4,12 +4,31 @@
 //! Does not own: fences (`fences`), what the next claim does (`task`).
 //! Bounded by: the Kafka partitions that the group gave.
 
-use super::{AGAIN_MS, ENDS_ASKED, Poller};
+use super::{AGAIN_MS, ENDS_ASKED, Poller, State};
 use crate::commit::{AUTHORITY_LOST, TRUNCATED};
 use crate::error::Fault;
+use crate::pipeline::task::Event;
 use crate::position::TopicPartition;
 use crate::source::Source;
 use crate::source::codes::POSITION_RANGE;
+
+/// Longest pause before Kafka is asked again whether it has an offset.
+const UNDECIDED_MS_MAX: u64 = 30_000;
+
+/// What a Kafka partition was given up for and claimed anew, and how often in a row.
+#[derive(Debug, Default)]
+pub(super) struct Troubles {
+    /// Its chain ended after its log.
+    pub(super) past_end: u32,
+    /// Kafka named no record of its chain.
+    pub(super) unnamed: u32,
+    /// Its log did not have the position, without a record in between.
+    pub(super) lost: u32,
+    /// Others claimed it, without a commit here in between.
+    pub(super) fenced: u32,
+    /// Nobody knew whether Kafka had taken an offset, without a commit in between.
+    pub(super) undecided: u32,
+}
 
 impl<S: Source> Poller<S> {
     /// Gives a Kafka partition up for a while; then it is claimed anew if the group still says that it is ours.
@@ -27,9 +46,53 @@ impl<S: Source> Poller<S> {
         if *fault.code != POSITION_RANGE || !self.goes_around_lost {
             return false;
         }
-        let lost = self.lost.entry(tp.clone()).or_default();
+        let lost = &mut self.troubles.entry(tp.clone()).or_default().lost;
         *lost += 1;
         *lost < ENDS_ASKED
+    }
+
+    /// It is read no more. What it has is committed first: only what it has not read is lost.
+    pub(super) fn seal_and_start_anew(&mut self, tp: TopicPartition, fault: Fault) {
+        let flows = self.partitions.get(&tp).is_some_and(|p| p.state == State::Flowing);
+        if flows {
+            self.finish(&tp);
+            self.sealing.insert(tp, (self.clock.now().mono_ms, fault));
+        }
+    }
+
+    /// Claims those anew whose rows could not be committed in the time that there is to leave.
+    pub(super) fn seal_no_longer(&mut self) {
+        let (now, timeout) = (self.clock.now().mono_ms, self.shutdown_timeout_ms);
+        let late = |(_, (since, _)): &(&TopicPartition, &(u64, Fault))| {
+            now.saturating_sub(*since) > timeout
+        };
+        let late: Vec<_> = self.sealing.iter().filter(late).map(|(tp, _)| tp.clone()).collect();
+        for tp in late {
+            self.to_task(&tp, Event::Drop);
+            if let Some((_, fault)) = self.sealing.remove(&tp) {
+                self.start_anew(tp, &fault);
+            }
+        }
+    }
+
+    /// Whether Kafka has the offset that decides a commit is not known. It says so when it is asked: soon, and
+    /// later where that did not help.
+    pub(super) fn undecided(&mut self, tp: TopicPartition, fault: &Fault) {
+        let times = &mut self.troubles.entry(tp.clone()).or_default().undecided;
+        let pause_ms = (AGAIN_MS << (*times).min(10)).min(UNDECIDED_MS_MAX);
+        *times += 1;
+        tracing::warn!("{tp} is claimed anew in {pause_ms} ms: {fault}");
+        if let Err(fault) = self.source.release(std::slice::from_ref(&tp)) {
+            tracing::warn!("stopping {tp}: {fault}");
+        }
+        self.give_up(tp, pause_ms);
+    }
+
+    /// These are not ours any more, or not for long: what comes after is another story.
+    pub(super) fn forget_troubles(&mut self, partitions: &[TopicPartition]) {
+        partitions.iter().for_each(|tp| {
+            self.troubles.remove(tp);
+        });
     }
 
     /// What stopped it passes: it is read no more, and claimed anew in a second.
@@ -47,7 +110,11 @@ impl<S: Source> Poller<S> {
         if *fault.code != TRUNCATED && *fault.code != AUTHORITY_LOST {
             return false;
         }
-        let asked = self.past_end.entry(tp.clone()).or_default();
+        let troubles = self.troubles.entry(tp.clone()).or_default();
+        let asked = match *fault.code == TRUNCATED {
+            true => &mut troubles.past_end,
+            false => &mut troubles.unnamed,
+        };
         *asked += 1;
         let again = *asked < ENDS_ASKED;
         if again {

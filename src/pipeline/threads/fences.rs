@@ -13,12 +13,15 @@ use crate::source::Source;
 /// Pause before a Kafka partition that another owner has claimed is claimed back, if it is still ours then; and
 /// the least of the longer ones of a second time.
 const FENCED_MS: u64 = 5_000;
+/// Longest interval that a pause follows. A Kafka partition that is ours alone, and was claimed over in some
+/// rebalances, is not left for days where the schedule says days.
+const INTERVAL_MS_MAX: u64 = 600_000;
 
 impl<S: Source> Poller<S> {
     /// Another owner has claimed it. If the group still says that it is ours, that owner is one that the group
     /// has given up, or a second pipeline of the same name: it is claimed back after a pause.
     pub(super) fn fenced(&mut self, tp: TopicPartition, fault: &Fault) {
-        let times = self.fenced.entry(tp.clone()).or_default();
+        let times = &mut self.troubles.entry(tp.clone()).or_default().fenced;
         let pause_ms = fenced_pause_ms(*times, self.interval_ms, clock::chance());
         *times += 1;
         tracing::warn!("{tp} is given up for {pause_ms} ms: {fault}");
@@ -30,8 +33,10 @@ impl<S: Source> Poller<S> {
 /// here in between; `chance` in `[0, 1)`.
 ///
 /// Who is claimed over notices it at the next commit. Two that claim in turn, each before the other's first
-/// commit, would never come to one: in the end one of them waits for longer than an interval.
+/// commit, would never come to one: in the end one of them waits for longer than an interval. With intervals beyond
+/// [`INTERVAL_MS_MAX`] that takes some turns more, until one claim comes soon enough after the other.
 fn fenced_pause_ms(times: u32, interval_ms: u64, chance: f64) -> u64 {
+    let interval_ms = interval_ms.min(INTERVAL_MS_MAX);
     let longest = match times {
         0 => return FENCED_MS,
         1 => interval_ms / 2,
@@ -76,6 +81,7 @@ mod tests {
         assert_eq!(fenced_pause_ms(0, 600_000, 0.99), 5_000);
         for times in 1..9 {
             assert!((5_000..1_205_000).contains(&fenced_pause_ms(times, 600_000, 0.999)));
+            assert!((5_000..1_205_000).contains(&fenced_pause_ms(times, 86_400_000, 0.999)));
         }
     }
 }

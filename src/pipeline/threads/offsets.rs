@@ -39,7 +39,12 @@ impl<S: Source> Poller<S> {
             });
         self.commits = later;
         let (alone, together): (Vec<_>, Vec<_>) = due.into_iter().partition(|c| c.failed > 0);
-        for due in [together, alone] {
+        // What is given back may be refused where the rest is not.
+        let leaves = |c: &Commit| {
+            self.partitions.get(&c.partition).is_some_and(|p| p.state == State::Finishing)
+        };
+        let (leaving, together): (Vec<_>, Vec<_>) = together.into_iter().partition(leaves);
+        for due in [together, leaving, alone] {
             self.commit_together(due);
         }
     }

@@ -210,7 +210,8 @@ impl Client {
     }
 
     /// Versions of a subject, fresh from the registry. Many who ask at once share one request; those of
-    /// its versions that were fetched before are not fetched again.
+    /// its versions that were fetched before are not fetched again. Versions that cannot be used are left out and
+    /// named: of [`Want::Latest`] it is the newest that can be. Error: there is none.
     pub async fn history(&self, subject: &str, want: Want) -> Result<Arc<History>, Lookup> {
         let key = (subject.to_owned(), want);
         let fetched =
@@ -222,27 +223,44 @@ impl Client {
 
     async fn fetch_history(&self, subject: &str, want: Want) -> Result<Arc<History>, Lookup> {
         let numbers = match want {
-            Want::Latest => {
-                let Version { version, schema, .. } = self.latest(subject).await?;
-                return Ok(Arc::new(History { versions: vec![Numbered { version, schema }] }));
-            }
+            Want::Latest => match self.latest(subject).await {
+                Ok(Version { version, schema, .. }) => {
+                    let versions = vec![Numbered { version, schema }];
+                    return Ok(Arc::new(History { versions, ..History::default() }));
+                }
+                // The newest that can be used.
+                Err(Lookup::Bad(_)) => {
+                    let mut numbers = few(subject, self.versions(subject).await?)?;
+                    numbers.reverse();
+                    numbers
+                }
+                Err(why) => return Err(why),
+            },
             Want::Version(version) => vec![version],
             Want::All => few(subject, self.versions(subject).await?)?,
         };
-        let mut versions = Vec::with_capacity(numbers.len());
+        let mut history = History::default();
         for version in numbers {
             let key = (subject.to_owned(), version);
             let known = self.numbered.try_get_with(key, async {
                 self.version(subject, version).await.map(|found| found.schema)
             });
             match known.await.map_err(|why| Lookup::clone(&why)) {
-                Ok(schema) => versions.push(Numbered { version, schema }),
+                Ok(schema) => history.versions.push(Numbered { version, schema }),
                 // Of many versions one that cannot be used hides the others from nobody.
-                Err(Lookup::Bad(_)) if want == Want::All => {}
+                Err(Lookup::Bad(why)) if !matches!(want, Want::Version(_)) => {
+                    history.unusable.push((version, why));
+                }
                 Err(why) => return Err(why),
             }
+            if want == Want::Latest && !history.versions.is_empty() {
+                break;
+            }
         }
-        Ok(Arc::new(History { versions }))
+        match (history.versions.is_empty(), history.unusable.first()) {
+            (true, Some((_, why))) => Err(Lookup::Bad(why.clone())),
+            _ => Ok(Arc::new(history)),
+        }
     }
 
     async fn version_of(
@@ -477,7 +495,7 @@ fn few(subject: &str, numbers: Vec<u32>) -> Result<Vec<u32>, Lookup> {
         return Ok(numbers);
     }
     let text = format!(
-        "subject `{subject}`: `{found}` versions, at most {VERSIONS_MAX} are read; delete old ones"
+        "subject `{subject}`: `{found}` versions, at most {VERSIONS_MAX} are read; delete old ones that nobody writes"
     );
     Err(Lookup::Unavailable(Fault::new(&TOO_LARGE, text)))
 }

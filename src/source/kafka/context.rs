@@ -15,6 +15,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::types::RDKafkaRespErr;
 
+use super::members;
 use crate::clock;
 use crate::position::TopicPartition;
 
@@ -23,19 +24,19 @@ const RECENT_MAX: usize = 8;
 /// The same kind of error is logged once in this time.
 const QUIET_MS: u64 = 1_000;
 
+/// The member that this process is; `None` where it is none.
+pub(super) type Member = Option<Arc<ConsumerGroupMetadata>>;
+
 /// What happened to the assignment, in order.
-#[derive(Debug, PartialEq, Eq)]
 pub(super) enum News {
-    Assigned(Vec<TopicPartition>),
-    Revoked(Vec<TopicPartition>),
+    Assigned(Vec<TopicPartition>, Member),
+    Revoked(Vec<TopicPartition>, Member),
     Lost(Vec<TopicPartition>),
 }
 
 #[derive(Default)]
 struct Inbox {
     news: Vec<News>,
-    /// The group's generation at the last rebalance, and this member of it.
-    member: Option<Arc<ConsumerGroupMetadata>>,
     recent: VecDeque<(String, u64)>,
 }
 
@@ -61,11 +62,6 @@ impl Context {
     /// Takes what has happened since the last call.
     pub(super) fn take(&self) -> Vec<News> {
         std::mem::take(&mut self.inbox().news)
-    }
-
-    /// The member that this process is, as of the last rebalance; none after a loss.
-    pub(super) fn member(&self) -> Option<Arc<ConsumerGroupMetadata>> {
-        self.inbox().member.clone()
     }
 
     /// From now on rebalances are answered at once: everything is given back.
@@ -146,19 +142,16 @@ impl ConsumerContext for Context {
             return;
         }
         let partitions = partitions(list);
-        let news = match err {
-            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => News::Assigned(partitions),
-            _ if consumer.assignment_lost() => News::Lost(partitions),
-            _ => News::Revoked(partitions),
-        };
         // The group goes on only after this is answered: no later generation can be meant.
-        let member = match news {
-            News::Lost(_) => None,
-            News::Assigned(_) | News::Revoked(_) => consumer.group_metadata().map(Arc::new),
+        let member = || members::member(consumer).map(Arc::new);
+        let news = match err {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => {
+                News::Assigned(partitions, member())
+            }
+            _ if consumer.assignment_lost() => News::Lost(partitions),
+            _ => News::Revoked(partitions, member()),
         };
-        let mut inbox = self.inbox();
-        inbox.member = member;
-        inbox.news.push(news);
+        self.inbox().news.push(news);
     }
 }
 

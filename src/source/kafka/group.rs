@@ -118,6 +118,16 @@ impl Group {
         }
     }
 
+    /// True while a revoke waits for its partitions to be released.
+    pub(super) fn is_revoking(&self) -> bool {
+        self.waiting().next().is_some()
+    }
+
+    /// True if the group waits for what [`Group::take_unassign`] gives.
+    pub(super) fn owes(&self) -> bool {
+        self.owed
+    }
+
     fn waiting(&self) -> impl Iterator<Item = &TopicPartition> {
         self.partitions.iter().filter(|(_, s)| matches!(s, State::Revoked(_))).map(|(p, _)| p)
     }
@@ -125,7 +135,7 @@ impl Group {
     /// What to unassign now, perhaps nothing but the answer itself. While a revoke is open nothing is
     /// said: the client would take it for the answer.
     pub(super) fn take_unassign(&mut self) -> Option<Vec<TopicPartition>> {
-        if self.waiting().next().is_some() {
+        if self.is_revoking() {
             return None;
         }
         for (partition, state) in &mut self.partitions {
@@ -143,7 +153,7 @@ impl Group {
 
     /// What to assign now, in order. Empty while a revoke is open.
     pub(super) fn take_starting(&mut self) -> Vec<(TopicPartition, Offset)> {
-        if self.waiting().next().is_some() {
+        if self.is_revoking() {
             return Vec::new();
         }
         let mut list = Vec::new();

@@ -22,6 +22,7 @@ mod group;
 mod identity;
 mod lanes;
 mod look;
+mod members;
 mod queue;
 mod raw;
 mod start;
@@ -33,7 +34,7 @@ use std::time::Duration;
 
 use rdkafka::bindings as sys;
 use rdkafka::config::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata};
 use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::types::RDKafkaRespErr;
@@ -41,6 +42,7 @@ use rdkafka::types::RDKafkaRespErr;
 use self::context::{Context, News};
 use self::group::Group;
 use self::lanes::Lane;
+use self::members::Members;
 use self::queue::MESSAGES_MAX;
 use super::codes::{ASSIGNMENT, BROKERS, COMMIT, FATAL, INSTANCE, TOPICS};
 use super::properties::{self, lower};
@@ -81,6 +83,9 @@ pub struct KafkaSource {
     // Before the client: queues hold messages that must go first.
     lanes: Vec<Lane>,
     group: Group,
+    /// An assignment came while a revoke was open: it is answered after it.
+    owes_assign: bool,
+    members: Members<Arc<ConsumerGroupMetadata>>,
     /// Where the next turn starts, so that a shared room serves all.
     turn: usize,
     buffer: Vec<*mut sys::rd_kafka_message_t>,
@@ -131,6 +136,8 @@ impl KafkaSource {
         Ok(Self {
             lanes: Vec::new(),
             group: Group::default(),
+            owes_assign: false,
+            members: Members::default(),
             turn: 0,
             buffer: Vec::with_capacity(MESSAGES_MAX),
             clock: clock::System::new(),
@@ -149,6 +156,21 @@ impl KafkaSource {
     /// What the client said last, oldest first: for messages about a source that does not come up.
     pub fn recent_errors(&self) -> Vec<String> {
         self.client.as_ref().map(|c| c.context().recent()).unwrap_or_default()
+    }
+
+    /// The one member that all of these are to be committed by.
+    fn member_of(
+        &self,
+        offsets: &[(TopicPartition, Offset, String)],
+    ) -> Result<Arc<ConsumerGroupMetadata>, Fault> {
+        let mut members = offsets.iter().map(|(partition, ..)| self.members.of(partition));
+        let fault = |text| Fault::new(&COMMIT, format!("offset commit: {text}"));
+        let none = || fault("this process is no member of the group");
+        let member = members.next().flatten().ok_or_else(none)?;
+        match members.all(|other| other.is_some_and(|other| Arc::ptr_eq(other, member))) {
+            true => Ok(member.clone()),
+            false => Err(fault("kafka partitions of two generations of the group")),
+        }
     }
 
     fn client(&self) -> Result<&Arc<BaseConsumer<Context>>, Fault> {
@@ -233,21 +255,24 @@ impl KafkaSource {
 
     fn hear(&mut self, news: News, out: &mut Vec<Event>) {
         match news {
-            News::Assigned(list) => {
+            News::Assigned(list, member) => {
                 self.group.assigned(&list);
-                // A refusal was logged; the client is closing or broken, and says so itself.
-                let _ = self.answer(|c| c.incremental_assign(&TopicPartitionList::new()));
+                self.members.assigned(&list, member);
+                self.owes_assign = true;
+                self.answer_assigned();
                 out.push(Event::Assigned(list));
             }
-            News::Revoked(list) => {
+            News::Revoked(list, member) => {
                 self.lanes.retain(|lane| !list.contains(&lane.partition));
                 self.group.revoked(&list);
+                self.members.revoked(&list, member);
                 out.push(Event::Revoked(list));
                 self.settle();
             }
             News::Lost(list) => {
                 self.lanes.retain(|lane| !list.contains(&lane.partition));
                 self.group.lost(&list);
+                self.members.lost(&list);
                 out.push(Event::Lost(list));
                 self.settle();
             }
@@ -258,13 +283,42 @@ impl KafkaSource {
     fn notice_loss(&mut self, out: &mut Vec<Event>) {
         let lost = self.client.as_ref().is_some_and(|c| c.assignment_lost());
         if lost && let Some(list) = self.group.give_up() {
+            self.members.lost(&list);
             out.push(Event::Lost(list));
             self.settle();
         }
     }
 
+    /// An open revoke is answered first: the group would go on without what is still ours.
+    fn answer_assigned(&mut self) {
+        if self.owes_assign && !self.group.is_revoking() {
+            self.owes_assign = false;
+            // A refusal was logged; the client is closing or broken, and says so itself.
+            let _ = self.answer(|c| c.incremental_assign(&TopicPartitionList::new()));
+        }
+    }
+
+    /// True if the client has told all that there is to tell. Only then is anything said that it did not ask for: it
+    /// would take that for the answer to what it has asked meanwhile.
+    fn all_heard(&self) -> bool {
+        let Some(client) = &self.client else { return false };
+        // SAFETY: a live client; its queue is counted and given back.
+        unsafe {
+            let queue = sys::rd_kafka_queue_get_consumer(client.client().native_ptr());
+            if queue.is_null() {
+                return true;
+            }
+            let waiting = sys::rd_kafka_queue_length(queue);
+            sys::rd_kafka_queue_destroy(queue);
+            waiting == 0
+        }
+    }
+
     /// Tells the client what has been decided since: partitions to give back, then those to start.
     fn settle(&mut self) {
+        if !self.group.owes() && !self.all_heard() {
+            return; // with the next turn
+        }
         if let Some(list) = self.group.take_unassign() {
             let list = plain(&list);
             if self.answer(|client| client.incremental_unassign(&list)).is_err() {
@@ -273,11 +327,15 @@ impl KafkaSource {
                 let _ = self.answer(|c| c.incremental_unassign(&TopicPartitionList::new()));
             }
         }
+        self.answer_assigned();
     }
 
     /// Assigns what the driver has started, all at once.
     fn begin(&mut self, out: &mut Vec<Event>) {
         self.settle();
+        if !self.all_heard() {
+            return;
+        }
         let starting = self.group.take_starting();
         if starting.is_empty() {
             return;
@@ -361,6 +419,7 @@ impl Source for KafkaSource {
     fn release(&mut self, partitions: &[TopicPartition]) -> Result<(), Fault> {
         self.lanes.retain(|lane| !partitions.contains(&lane.partition));
         self.group.release(partitions);
+        self.members.released(partitions);
         self.settle();
         Ok(())
     }
@@ -381,9 +440,7 @@ impl Source for KafkaSource {
             if let Some(fault) = others {
                 return Err(fault);
             }
-            let member = self.client()?.context().member().ok_or_else(|| {
-                Fault::new(&COMMIT, "offset commit: this process is no member of the group")
-            })?;
+            let member = self.member_of(&ours)?;
             fenced.send(ticket, commit::list(&ours)?, member)?;
             return Ok(ticket);
         }

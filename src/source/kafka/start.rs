@@ -2,7 +2,7 @@
 //!
 //! Three to four requests for all partitions together, not for each.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,9 +42,12 @@ pub(super) fn resolve(
     }
     let mut committed = committed(client, source, partitions)?;
     let mut low = offsets(client, partitions, Raw::Beginning)?;
-    let mut high = offsets(client, partitions, Raw::End)?;
+    // Who did not answer is not asked a second time.
+    let answered = |p: &&TopicPartition| matches!(low.get(p), Some(Ok(_)));
+    let answered: Vec<TopicPartition> = partitions.iter().filter(answered).cloned().collect();
+    let mut high = offsets(client, &answered, Raw::End)?;
     let mut timed = match source.start {
-        Start::Timestamp(ms) => offsets(client, partitions, Raw::Offset(ms.max(0)))?,
+        Start::Timestamp(ms) => offsets(client, &answered, Raw::Offset(ms.max(0)))?,
         _ => Answers::new(),
     };
     let mut topics: Vec<Arc<str>> = partitions.iter().map(|p| p.topic.clone()).collect();
@@ -145,12 +148,10 @@ fn committed(
         };
         let answer = match (element.error(), element.offset()) {
             // A transaction has it in hand, and will end soon: nothing is known before.
-            (Err(e), _) if unstable(&e) => {
-                return Err(Fault::new(
-                    &GROUP,
-                    format!("committed offset of kafka partition `{partition}`: in a transaction"),
-                ));
-            }
+            (Err(e), _) if unstable(&e) => Err(Fault::new(
+                &GROUP,
+                format!("committed offset of kafka partition `{partition}`: in a transaction"),
+            )),
             (Err(e), _) => Err(Fault::new(
                 &GROUP,
                 format!(
@@ -180,6 +181,9 @@ fn offsets(
     partitions: &[TopicPartition],
     what: Raw,
 ) -> Result<Answers<Option<Offset>>, Fault> {
+    if partitions.is_empty() {
+        return Ok(Answers::new());
+    }
     match ask_offsets(client, partitions, what, MOVES_MAX) {
         // What a broker says of one partition fails the question for all: each is asked for itself.
         Err(e) if partitions.len() > 1 && is_said(&e) => {
@@ -191,21 +195,53 @@ fn offsets(
                     Err(e) if is_said(&e) => {
                         answers.insert(partition.clone(), Err(unasked(client, &e)));
                     }
-                    Err(e) => return Err(unasked(client, &e)),
+                    Err(_) => return by_leader(client, partitions, what),
                 }
             }
             Ok(answers)
         }
+        // A broker that does not answer fails the question for the others, too.
+        Err(_) if partitions.len() > 1 => by_leader(client, partitions, what),
         answers => answers.map_err(|e| unasked(client, &e)),
     }
+}
+
+/// Asks each leader for its own partitions only.
+fn by_leader(
+    client: &BaseConsumer<Context>,
+    partitions: &[TopicPartition],
+    what: Raw,
+) -> Result<Answers<Option<Offset>>, Fault> {
+    let mut led: BTreeMap<i32, Vec<TopicPartition>> = BTreeMap::new();
+    for topic in partitions.iter().map(|p| &p.topic).collect::<BTreeSet<_>>() {
+        let metadata = client.fetch_metadata(Some(topic), WAIT).map_err(|e| unasked(client, &e))?;
+        let topics = metadata.topics().iter().filter(|t| t.name() == &**topic);
+        let leaders: HashMap<i32, i32> =
+            topics.flat_map(|t| t.partitions()).map(|p| (p.id(), p.leader())).collect();
+        for partition in partitions.iter().filter(|p| p.topic == *topic) {
+            let leader = leaders.get(&partition.partition).copied().unwrap_or(-1);
+            led.entry(leader).or_default().push(partition.clone());
+        }
+    }
+    let mut answers = Answers::new();
+    for partitions in led.values() {
+        match ask_offsets(client, partitions, what, 0) {
+            Ok(answer) => answers.extend(answer),
+            Err(e) => {
+                let fault = unasked(client, &e);
+                let refused = partitions.iter().map(|p| (p.clone(), Err(fault.clone())));
+                answers.extend(refused);
+            }
+        }
+    }
+    Ok(answers)
 }
 
 fn unasked(client: &BaseConsumer<Context>, error: &KafkaError) -> Fault {
     Fault::new(&BROKERS, format!("offsets of the logs: {}", with_recent(client, error)))
 }
 
-/// True for what a broker answered. librdkafka's own errors (no connection, no answer in time) are below -1,
-/// and concern all partitions alike.
+/// True for what a broker answered. librdkafka's own errors (no connection, no answer in time) are below -1.
 fn is_said(error: &KafkaError) -> bool {
     error.rdkafka_error_code().is_some_and(|code| code as i32 >= -1)
 }

@@ -60,12 +60,13 @@ impl Failure {
         self.said.contains(WITHOUT) || self.said.starts_with(NOT_UNDERSTOOD)
     }
 
-    /// As the answer to this request. A 404 that names no code, to one that does not ask what is there, is not the
-    /// store's: a proxy before it that has no place to pass it to, as while it is set up anew.
+    /// As the answer to this request. A 404 that names no code is not the store's: a proxy before it that has no place
+    /// to pass it to, as while it is set up anew. Only an answer to HEAD has no body to name one in; and what is to be
+    /// taken away may well be gone.
     pub fn of(self, verb: Verb) -> Self {
-        let asks = matches!(verb, Verb::Get | Verb::Head | Verb::Abort | Verb::Delete);
+        let silent = matches!(verb, Verb::Head | Verb::Abort | Verb::Delete);
         match self.class {
-            Class::Absent if !asks && self.is_codeless() => {
+            Class::Absent if !silent && self.is_codeless() => {
                 Self { class: Class::Transient, ..self }
             }
             _ => self,

@@ -7,6 +7,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::error::Fault;
 use crate::flaw::{Flaw, planted};
+use crate::store::codes::REFUSED;
 use crate::store::{
     Entry, FOLDERS_MAX, GET_BYTES_MAX, Orphan, Page, Put, TOO_LARGE, UNREACHABLE, Verb, key, part,
 };
@@ -28,6 +29,19 @@ pub struct Found {
 impl S3 {
     /// State is not tagged and has the default storage class: lifecycle rules must leave it alone,
     /// and it is read again.
+    /// As [`S3::put_create`], with the condition also where records have none: a store that knows it keeps what is
+    /// there. One that refuses the request for it gets it without.
+    pub async fn put_once(&self, key: &str, bytes: Bytes) -> Result<Put, Fault> {
+        if !self.conditional {
+            let asking = Self { conditional: true, ..self.clone() };
+            match asking.put_create(key, bytes.clone()).await {
+                Err(fault) if *fault.code == REFUSED => {}
+                answer => return answer,
+            }
+        }
+        self.put_create(key, bytes).await
+    }
+
     pub async fn put_create(&self, key: &str, bytes: Bytes) -> Result<Put, Fault> {
         key::check(&self.prefix, key)?;
         let conditional = self.conditional && !planted(Flaw::PlainPutOfRecord);

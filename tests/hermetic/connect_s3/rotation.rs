@@ -350,7 +350,10 @@ impl Driven {
                     Action::AskSubject { subject, .. } => {
                         assert_eq!(&**subject, "test-topic-value");
                         let version = |id: u32| Numbered { version: id, schema: schema(id) };
-                        let history = History { versions: vec![version(4), version(5)] };
+                        let history = History {
+                            versions: vec![version(4), version(5)],
+                            ..History::default()
+                        };
                         events.push_back(Event::Subject(subject.clone(), Ok(Arc::new(history))));
                     }
                     Action::Store(Output::End { key, about, .. }) => {

@@ -1,6 +1,7 @@
 //! `forebay plan`, by the program as a process, over files and over the embedded registry.
 
 mod ddl;
+mod names;
 
 use std::path::Path;
 

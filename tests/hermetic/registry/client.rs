@@ -256,6 +256,35 @@ async fn subject_with_more_versions_than_any_has_is_not_fetched() {
     assert_eq!(server.requests(), 1);
 }
 
+/// As it is with all versions: one that cannot be used takes the others from nobody.
+#[tokio::test]
+async fn newest_version_that_can_be_used_is_the_newest() {
+    let of = |version: u32, schema: &str| {
+        let body = json!({ "subject": "s", "version": version, "id": version, "schema": schema });
+        answer("200 OK", "", &body.to_string())
+    };
+    let server = serve(move |head, _| match head.split(' ').nth(1).unwrap() {
+        "/subjects/s/versions" => answer("200 OK", "", "[1,2,3,5]"),
+        "/subjects/s/versions/2?deleted=true" => of(2, "\"string\""),
+        "/subjects/s/versions/3?deleted=true" => of(3, "\"strin\""),
+        "/subjects/s/versions/5?deleted=true" | "/subjects/s/versions/latest" => of(5, "{"),
+        "/subjects/bad/versions" => answer("200 OK", "", "[5]"),
+        "/subjects/bad/versions/5?deleted=true" | "/subjects/bad/versions/latest" => of(5, "{"),
+        other => panic!("{other}"),
+    })
+    .await;
+    let client = client(&server.url);
+    let found = client.history("s", Want::Latest).await.unwrap();
+    let numbers: Vec<u32> = found.versions.iter().map(|v| v.version).collect();
+    let unusable: Vec<u32> = found.unusable.iter().map(|(version, _)| *version).collect();
+    assert_eq!((numbers, unusable), (vec![2], vec![5, 3]));
+    // A version that is wanted by its number is wanted itself.
+    for (subject, want) in [("s", Want::Version(3)), ("bad", Want::Latest), ("bad", Want::All)] {
+        let found = client.history(subject, want).await;
+        assert!(matches!(found, Err(Lookup::Bad(_))), "{subject} {want:?}: {found:?}");
+    }
+}
+
 #[tokio::test]
 async fn credentials_and_headers_are_sent_with_every_call() {
     let server = serve(|head, _| {

@@ -232,6 +232,10 @@ takes the types that all of these open. `required` columns are never null.
 DuckDB 2.0 and Spark 4.0 were tried by hand, with files that pyarrow wrote; Athena's column follows its documentation, and holds for Trino's Hive tables.
 **refused** means that the program does not open a file with such a column.
 
+Of milliseconds: Spark's vectorized reader of Iceberg tables (1.10) takes TIMESTAMP(MILLIS) for microseconds, without an error, because Iceberg's
+specification has no milliseconds; `forebay plan --ddl iceberg` turns that reader off for a table with such a column. DuckDB reads them, but a query
+fails at a value that microseconds cannot hold, after 294247-01-10.
+
 The last column is what `dialect: confluent` makes, with the defaults of Confluent's converters: what its S3 sink has written into a table that
 is to go on. It takes no regard of `readers`. Settings of the converters that change it stand under `connect` in [config.md](config.md).
 ";

@@ -166,55 +166,71 @@ def equal(a, b):
     return comparable(a) == comparable(b)
 
 
-wrong = []
-for number, (name, old, old_row, new, new_row) in enumerate(PAIRS):
-    place = folder / f"{number}"
-    place.mkdir()
-    older, newer = write(place, "v1", old, old_row), write(place, "v2", new, new_row)
-    report = json.loads(run("plan", place / "v1.avsc", place / "v2.avsc", "--output", "json"))
-    mode = next(mode for mode in report["modes"] if mode["mode"] == "rotate")
-    verdicts = {verdict["reader"]: verdict for verdict in mode["readers"]}
-    for reader in (Duckdb(), Pyarrow()):
-        found = holds(reader, verdicts[reader.name], older, newer)
-        if found:
-            wrong.append(f"{name}: {reader.name}: {found}")
 
-# The view that `--ddl duckdb` makes, over files of both versions in folders, columns of every kind.
-everything = record(
-    id="long", country="string", price=decimal(10, 2), at=stamp("micros"), local={"type": "long", "logicalType": "local-timestamp-millis"},
-    day={"type": "int", "logicalType": "date"}, kind={"type": "enum", "name": "K", "symbols": ["A", "B"]},
-    **{"a \"b\" c": ["null", "string"]}, tags={"type": "array", "items": "string"}, counts={"type": "map", "values": "long"},
-    home=inner(city="string", lat="double"), raw="bytes", part="float", yes="boolean",
-)
-values = {
-    "id": 7, "country": "O'K", "price": b"\x04\xd2", "at": 1_767_312_000_000_001, "local": 1, "day": 1, "kind": "B",
-    "a \"b\" c": "x", "tags": ["u", "v"], "counts": {"k": BIG}, "home": {"city": "c", "lat": 0.1}, "raw": b"\xff", "part": 1.5, "yes": True,
-}
-place = folder / "table"
-place.mkdir()
-made = write(place, "v1", everything, values)
-leaf = place / "files" / "country=O%27K" / "at_day=2026-01-02"
-leaf.mkdir(parents=True)
-pathlib.Path(made).rename(leaf / "x.parquet")
-statement = run(
-    "plan", place / "v1.avsc", "--ddl", "duckdb", "--table", "o\"rders", "--location", place / "files",
-    "--partition-by", "country", "--partition-by", "day(at)",
-)
-db = duckdb.connect()
-db.execute("set timezone = 'UTC'")
-db.execute(statement)
-types = {row[0]: row[1] for row in db.execute("describe \"o\"\"rders\"").fetchall()}
-expected = {
-    "id": "BIGINT", "price": "DECIMAL(10,2)", "at": "TIMESTAMP WITH TIME ZONE", "local": "TIMESTAMP", "day": "DATE",
-    "kind": "VARCHAR", "a \"b\" c": "VARCHAR", "tags": "VARCHAR[]", "counts": "MAP(VARCHAR, BIGINT)",
-    "home": "STRUCT(city VARCHAR, lat DOUBLE)", "raw": "BLOB", "part": "FLOAT", "yes": "BOOLEAN",
-    "country": "VARCHAR", "at_day": "VARCHAR",
-}
-if types != expected:
-    wrong.append(f"types of the view: {types}")
-row = db.execute(
-    "select id, price::varchar, \"at\"::varchar, \"day\"::varchar, kind, \"a \"\"b\"\" c\", tags, counts['k'], home.lat, hex(raw), country, at_day from \"o\"\"rders\""
-).fetchall()
-if row != [(7, "12.34", "2026-01-02 00:00:00.000001+00", "1970-01-02", "B", "x", ["u", "v"], BIG, 0.1, "FF", "O'K", "2026-01-02")]:
-    wrong.append(f"rows of the view: {row}")
-print(json.dumps({"pairs": len(PAIRS), "wrong": wrong}))
+def pairs():
+    """Name, folder, file of the older version, of the newer one, and by reader what the plan says."""
+    for number, (name, old, old_row, new, new_row) in enumerate(PAIRS):
+        place = folder / f"{number}"
+        place.mkdir()
+        older, newer = write(place, "v1", old, old_row), write(place, "v2", new, new_row)
+        report = json.loads(run("plan", place / "v1.avsc", place / "v2.avsc", "--output", "json"))
+        mode = next(mode for mode in report["modes"] if mode["mode"] == "rotate")
+        yield name, place, older, newer, {verdict["reader"]: verdict for verdict in mode["readers"]}
+
+
+def main():
+    wrong = []
+    for name, _, older, newer, verdicts in pairs():
+        for reader in (Duckdb(), Pyarrow()):
+            found = holds(reader, verdicts[reader.name], older, newer)
+            if found:
+                wrong.append(f"{name}: {reader.name}: {found}")
+    wrong += view()
+    print(json.dumps({"pairs": len(PAIRS), "wrong": wrong}))
+
+
+def view():
+    """The view that `--ddl duckdb` makes, over files of both versions in folders, columns of every kind."""
+    wrong = []
+    everything = record(
+        id="long", country="string", price=decimal(10, 2), at=stamp("micros"), local={"type": "long", "logicalType": "local-timestamp-millis"},
+        day={"type": "int", "logicalType": "date"}, kind={"type": "enum", "name": "K", "symbols": ["A", "B"]},
+        **{"a \"b\" c": ["null", "string"]}, tags={"type": "array", "items": "string"}, counts={"type": "map", "values": "long"},
+        home=inner(city="string", lat="double"), raw="bytes", part="float", yes="boolean",
+    )
+    values = {
+        "id": 7, "country": "O'K", "price": b"\x04\xd2", "at": 1_767_312_000_000_001, "local": 1, "day": 1, "kind": "B",
+        "a \"b\" c": "x", "tags": ["u", "v"], "counts": {"k": BIG}, "home": {"city": "c", "lat": 0.1}, "raw": b"\xff", "part": 1.5, "yes": True,
+    }
+    place = folder / "table"
+    place.mkdir()
+    made = write(place, "v1", everything, values)
+    leaf = place / "files" / "country=O%27K" / "at_day=2026-01-02"
+    leaf.mkdir(parents=True)
+    pathlib.Path(made).rename(leaf / "x.parquet")
+    statement = run(
+        "plan", place / "v1.avsc", "--ddl", "duckdb", "--table", "o\"rders", "--location", place / "files",
+        "--partition-by", "country", "--partition-by", "day(at)",
+    )
+    db = duckdb.connect()
+    db.execute("set timezone = 'UTC'")
+    db.execute(statement)
+    types = {row[0]: row[1] for row in db.execute("describe \"o\"\"rders\"").fetchall()}
+    expected = {
+        "id": "BIGINT", "price": "DECIMAL(10,2)", "at": "TIMESTAMP WITH TIME ZONE", "local": "TIMESTAMP", "day": "DATE",
+        "kind": "VARCHAR", "a \"b\" c": "VARCHAR", "tags": "VARCHAR[]", "counts": "MAP(VARCHAR, BIGINT)",
+        "home": "STRUCT(city VARCHAR, lat DOUBLE)", "raw": "BLOB", "part": "FLOAT", "yes": "BOOLEAN",
+        "country": "VARCHAR", "at_day": "VARCHAR",
+    }
+    if types != expected:
+        wrong.append(f"types of the view: {types}")
+    row = db.execute(
+        "select id, price::varchar, \"at\"::varchar, \"day\"::varchar, kind, \"a \"\"b\"\" c\", tags, counts['k'], home.lat, hex(raw), country, at_day from \"o\"\"rders\""
+    ).fetchall()
+    if row != [(7, "12.34", "2026-01-02 00:00:00.000001+00", "1970-01-02", "B", "x", ["u", "v"], BIG, 0.1, "FF", "O'K", "2026-01-02")]:
+        wrong.append(f"rows of the view: {row}")
+    return wrong
+
+
+if __name__ == "__main__":
+    main()

@@ -84,11 +84,19 @@ pub fn maven(dir: &Path) -> Command {
 
 /// The Python packages of `py/requirements.txt`, in an environment of its own.
 pub fn venv() -> Result<PathBuf, String> {
-    let requirements =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/stack/py/requirements.txt");
-    let text = std::fs::read(&requirements).map_err(|e| format!("requirements.txt: {e}"))?;
+    environment("venv", "requirements.txt")
+}
+
+/// Spark's own: too large for the cases that do without.
+pub fn spark() -> Result<PathBuf, String> {
+    environment("spark", "spark.txt")
+}
+
+fn environment(name: &str, packages: &str) -> Result<PathBuf, String> {
+    let requirements = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/stack/py").join(packages);
+    let text = std::fs::read(&requirements).map_err(|e| format!("{packages}: {e}"))?;
     // A change of a pin makes another environment.
-    install(&format!("venv-{:08x}", crc32fast::hash(&text)), |dir| {
+    install(&format!("{name}-{:08x}", crc32fast::hash(&text)), |dir| {
         run(Command::new("python3").args(["-m", "venv"]).arg(dir))?;
         run(Command::new(dir.join("bin/python"))
             .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])

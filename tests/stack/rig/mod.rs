@@ -84,6 +84,23 @@ pub fn stack() -> Result<&'static Stack, Absent> {
         .map_err(Absent::clone)
 }
 
+static SPARK: OnceLock<Result<PathBuf, Absent>> = OnceLock::new();
+
+/// The interpreter that has Spark, fetched when the first case asks for it.
+#[allow(dead_code)] // no bench asks
+pub fn spark() -> Result<&'static Path, Absent> {
+    SPARK
+        .get_or_init(|| {
+            let made = fetch::spark().map(|venv| venv.join("bin/python"));
+            match mode()? {
+                Mode::Required => made.map_err(Absent::Failed),
+                _ => made.map_err(Absent::LeftOut),
+            }
+        })
+        .as_deref()
+        .map_err(Absent::clone)
+}
+
 /// Stops the servers.
 pub fn stop() {
     drop(SUPERVISOR.lock().unwrap().take());
@@ -92,6 +109,9 @@ pub fn stop() {
 /// Stops the servers, says what was left out, and tidies up.
 pub fn finish(conclusion: &libtest_mimic::Conclusion) {
     stop();
+    if let Some(Err(Absent::LeftOut(why))) = SPARK.get() {
+        eprintln!("\n######## stack: WHAT SPARK READS WAS LEFT OUT: {why}\n");
+    }
     match STACK.get() {
         Some(Err(Absent::LeftOut(why))) => eprintln!(
             "\n######## stack: {} TESTS LEFT OUT: {why}\n######## (FOREBAY_STACK=required makes this a failure)\n",

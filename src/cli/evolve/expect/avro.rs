@@ -25,6 +25,7 @@ pub fn check(
     rows: &Rows,
     row: usize,
     rules: Rules,
+    root: Path<'_>,
 ) -> Same {
     let own = match read(writer, body) {
         Ok(value) => value,
@@ -35,16 +36,18 @@ pub fn check(
             Columns::Merged(forms) => (true, names(forms)),
             _ => (false, HashMap::new()),
         };
-        return Walk { form: writer, rules, merged, names }.top(&own, rows, row);
+        return Walk { form: writer, rules, merged, names }.top(&own, rows, row, root);
     };
     let walk = Walk { form: target, rules, merged: false, names: HashMap::new() };
     let mut rest = body;
     let theirs = from_avro_datum(&writer.schema, &mut rest, Some(&target.schema));
-    if theirs.is_ok_and(|value| walk.top(&value, rows, row).is_ok()) {
+    let mark = root.mark();
+    if theirs.is_ok_and(|value| walk.top(&value, rows, row, root).is_ok()) {
         return Ok(());
     }
+    root.forget(mark);
     match resolve::resolve(&own, writer, &writer.schema, target, &target.schema) {
-        Ok(value) => walk.top(&value, rows, row),
+        Ok(value) => walk.top(&value, rows, row, root),
         Err(why) => Path::Root.differs("a row", format!("a reject: {why}")),
     }
 }
@@ -91,16 +94,16 @@ fn gather(schema: &Schema, names: &mut Names, depth: usize) {
 }
 
 impl Walk<'_> {
-    fn top(&self, value: &Value, rows: &Rows, row: usize) -> Same {
+    fn top(&self, value: &Value, rows: &Rows, row: usize, root: Path<'_>) -> Same {
         let columns: Vec<&dyn Array> = rows.columns.iter().map(|c| c.as_ref()).collect();
         match (self.form.resolve(&self.form.schema), value) {
             (Schema::Record(record), Value::Record(fields)) => {
                 let mut open = vec![record.name.fullname(None)];
-                self.record(record, fields, &rows.fields, &columns, row, Path::Root, &mut open)
+                self.record(record, fields, &rows.fields, &columns, row, root, &mut open)
             }
             (schema, value) => match columns.as_slice() {
                 [column] => {
-                    let path = Path::Name(&Path::Root, "value");
+                    let path = Path::Name(&root, "value");
                     self.value(schema, value, *column, row, path, &mut Vec::new())
                 }
                 _ => Path::Root.differs(format!("{} columns", columns.len()), "one column"),
@@ -242,7 +245,10 @@ impl Walk<'_> {
                         cells::tree(&reread(&self.json(schema, value)), array, row, path)
                     }
                     // A record inside itself, kept as bytes.
-                    DataType::Binary => Ok(()),
+                    DataType::Binary => {
+                        cells::any(path);
+                        Ok(())
+                    }
                     _ => path.wrong(array, row, "a record"),
                 }
             }
@@ -254,6 +260,7 @@ impl Walk<'_> {
                 if found.len() != items.len() {
                     return path.wrong(array, row, format!("{} items", items.len()));
                 }
+                cells::items(items.len(), path);
                 for (n, item) in items.iter().enumerate() {
                     self.value(&of.items, item, &found, n, Path::At(&path, n), open)?;
                 }
@@ -267,6 +274,7 @@ impl Walk<'_> {
                 if found.len() != entries.len() {
                     return path.wrong(array, row, format!("{} entries", entries.len()));
                 }
+                cells::items(entries.len(), path);
                 for n in 0..found.len() {
                     let key = cells::bytes(found.column(0), n).unwrap_or_default();
                     let key = String::from_utf8_lossy(key);
@@ -310,6 +318,7 @@ impl Walk<'_> {
                 let whole = Value::Union(at as u32, Box::new(inner.clone()));
                 let schema = variants.to_vec();
                 let Ok(schema) = apache_avro::schema::UnionSchema::new(schema) else {
+                    cells::any(path);
                     return Ok(());
                 };
                 let expected = reread(&self.json(&Schema::Union(schema), &whole));

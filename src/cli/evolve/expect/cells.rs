@@ -12,6 +12,7 @@ use arrow::datatypes::{
 
 use super::{Path, Same};
 use crate::cli::rows;
+use serde_json::{Value, json};
 
 /// A value without parts.
 #[derive(Debug, Clone, Copy)]
@@ -53,6 +54,58 @@ impl std::fmt::Display for Leaf<'_> {
     }
 }
 
+impl Leaf<'_> {
+    /// What it is, for who reads notes.
+    fn kind(&self) -> &'static str {
+        match self {
+            Leaf::Bool(_) => "bool",
+            Leaf::Int(_) => "int",
+            Leaf::Double(_) | Leaf::Single(_) => "float",
+            Leaf::Text(_) => "text",
+            Leaf::Bytes(_) => "bytes",
+            Leaf::Decimal(_) => "decimal",
+            Leaf::Uuid(_) => "uuid",
+            Leaf::Days(_) => "days",
+            Leaf::Clock { .. } => "clock",
+            Leaf::Instant(_) => "instant",
+        }
+    }
+
+    /// Without loss: whole numbers as digits, floats as the bits of a double, bytes as hex digits, instants in
+    /// nanoseconds, times of day as a number and its unit in nanoseconds.
+    fn json(&self) -> Value {
+        match self {
+            Leaf::Bool(value) => json!(value),
+            Leaf::Int(value) => json!(value.to_string()),
+            Leaf::Double(value) => bits(*value),
+            Leaf::Single(value) => bits(f64::from(*value)),
+            Leaf::Text(value) | Leaf::Decimal(value) => json!(value),
+            Leaf::Bytes(value) => {
+                json!(value.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+            }
+            Leaf::Uuid(value) => json!(value.to_string()),
+            Leaf::Days(value) => json!(value.to_string()),
+            Leaf::Clock { value, unit } => json!([value.to_string(), unit.to_string()]),
+            Leaf::Instant(value) => json!(value.to_string()),
+        }
+    }
+}
+
+/// A double, as sixteen hex digits.
+pub fn bits(value: f64) -> Value {
+    json!(format!("{:016x}", value.to_bits()))
+}
+
+/// How many items a list has, or entries a map; the caller has looked.
+pub fn items(count: usize, path: Path<'_>) {
+    path.note("items", || json!(count));
+}
+
+/// A cell of which nothing can be said but that it is there.
+pub fn any(path: Path<'_>) {
+    path.note("any", || Value::Null);
+}
+
 /// A cell as JSON shows it.
 pub fn show(array: &dyn Array, row: usize) -> String {
     if row >= array.len() {
@@ -73,6 +126,7 @@ pub fn show(array: &dyn Array, row: usize) -> String {
 /// The cell holds this value.
 pub fn leaf(leaf: Leaf<'_>, array: &dyn Array, row: usize, path: Path<'_>) -> Same {
     if row < array.len() && array.is_valid(row) && holds(leaf, array, row) {
+        path.note(leaf.kind(), || leaf.json());
         return Ok(());
     }
     path.wrong(array, row, leaf.to_string())
@@ -81,7 +135,10 @@ pub fn leaf(leaf: Leaf<'_>, array: &dyn Array, row: usize, path: Path<'_>) -> Sa
 /// The cell is null.
 pub fn null(array: &dyn Array, row: usize, path: Path<'_>) -> Same {
     match row < array.len() && (array.is_null(row) || *array.data_type() == DataType::Null) {
-        true => Ok(()),
+        true => {
+            path.note("null", || Value::Null);
+            Ok(())
+        }
         false => path.wrong(array, row, "null"),
     }
 }
@@ -235,7 +292,10 @@ pub fn tree(expected: &serde_json::Value, array: &dyn Array, row: usize, path: P
     let text = array.is_valid(row).then(|| bytes(array, row)).flatten();
     let found: Option<serde_json::Value> = text.and_then(|text| serde_json::from_slice(text).ok());
     match found {
-        Some(found) if same_tree(&found, expected) => Ok(()),
+        Some(found) if same_tree(&found, expected) => {
+            path.note("tree", || expected.clone());
+            Ok(())
+        }
         _ => path.wrong(array, row, expected.to_string()),
     }
 }

@@ -107,7 +107,10 @@ fn one(value: &Value, array: &dyn Array, row: usize, path: Path<'_>) -> Same {
         // A column of any JSON may hold the text `null`.
         let text = array.is_valid(row).then(|| cells::bytes(array, row)).flatten();
         return match text {
-            Some(b"null") => Ok(()),
+            Some(b"null") => {
+                cells::any(path);
+                Ok(())
+            }
             _ => cells::null(array, row, path),
         };
     }
@@ -128,6 +131,7 @@ fn one(value: &Value, array: &dyn Array, row: usize, path: Path<'_>) -> Same {
             if found.len() != items.len() {
                 return path.wrong(array, row, format!("{} items", items.len()));
             }
+            cells::items(items.len(), path);
             let mut all = items.iter().enumerate();
             all.try_for_each(|(n, item)| one(item, &found, n, Path::At(&path, n)))
         }
@@ -140,8 +144,11 @@ fn one(value: &Value, array: &dyn Array, row: usize, path: Path<'_>) -> Same {
             if own && fields.iter().any(|f| UNNAMED.contains(&f.name().as_str())) {
                 return branch(value, array, row, path);
             }
-            members(object, fields, &columns, row, path)
-                .or_else(|first| branch(value, array, row, path).map_err(|_| first))
+            let mark = path.mark();
+            members(object, fields, &columns, row, path).or_else(|first| {
+                path.forget(mark);
+                branch(value, array, row, path).map_err(|_| first)
+            })
         }
         (_, DataType::Struct(_)) => branch(value, array, row, path),
         (Value::Number(number), DataType::Float32 | DataType::Float64) => {
@@ -183,7 +190,11 @@ fn float(value: f64, array: &dyn Array, row: usize, path: Path<'_>) -> Same {
         (Some(single), _) => single.value(row) == value as f32,
         _ => false,
     };
-    if same { Ok(()) } else { path.wrong(array, row, format!("{value:?}")) }
+    if !same {
+        return path.wrong(array, row, format!("{value:?}"));
+    }
+    path.note("near", || cells::bits(value));
+    Ok(())
 }
 
 fn text(text: &str, value: &Value, array: &dyn Array, row: usize, path: Path<'_>) -> Same {
@@ -261,6 +272,7 @@ fn map(object: &Map<String, Value>, array: &dyn Array, row: usize, path: Path<'_
     if found.len() != object.len() {
         return path.wrong(array, row, format!("{} entries", object.len()));
     }
+    cells::items(object.len(), path);
     for n in 0..found.len() {
         let key = cells::bytes(found.column(0), n).unwrap_or_default();
         let key = String::from_utf8_lossy(key);
@@ -275,11 +287,12 @@ fn map(object: &Map<String, Value>, array: &dyn Array, row: usize, path: Path<'_
 /// A map written as a list of its keys and values.
 fn pairs(items: &[Value], array: &dyn Array, row: usize, path: Path<'_>) -> Same {
     let found = array.as_map().value(row);
+    cells::items(found.len(), path);
     let part = |item: &Value, name: &str, at: usize| {
         item.get(name).or_else(|| item.get(at)).cloned().unwrap_or_default()
     };
     for n in 0..found.len() {
-        let is = |item: &&Value| one(&part(item, "key", 0), found.column(0), n, path).is_ok();
+        let is = |item: &&Value| one(&part(item, "key", 0), found.column(0), n, Path::Root).is_ok();
         let Some(item) = items.iter().rev().find(is) else {
             return path.wrong(array, row, "keys of the list");
         };

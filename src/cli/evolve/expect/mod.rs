@@ -14,8 +14,11 @@ pub mod json;
 pub mod protobuf;
 pub mod resolve;
 
+use std::cell::RefCell;
+
 use arrow::array::{Array, ArrayRef};
 use arrow::datatypes::Fields;
+use serde_json::{Value, json};
 
 use super::form::Form;
 use crate::config::{Presence, Recursion};
@@ -60,7 +63,7 @@ pub struct Rows {
 
 /// Compares one row with the record that it is of.
 ///
-/// Error: the first difference; a body that the independent decoder does not take is one, at no path.
+/// `notes`: takes down what was expected of each cell. Error: the first difference; a body that the independent decoder does not take is one, at no path.
 pub fn check(
     writer: &Form,
     columns: Columns<'_>,
@@ -68,19 +71,25 @@ pub fn check(
     rows: &Rows,
     row: usize,
     rules: Rules,
+    notes: Option<&Notes>,
 ) -> Same {
+    let top = match columns {
+        Columns::Merged(_) => Path::Merged,
+        _ => Path::Root,
+    };
+    let root = match notes {
+        Some(notes) => Path::Noted(&top, notes),
+        None => top,
+    };
     match writer {
-        Form::Protobuf(form) => protobuf::check(form, columns, body, rows, row, rules),
-        Form::Avro(form) => avro::check(form, columns, body, rows, row, rules),
-        Form::Json(form) => {
-            let root = match columns {
-                Columns::Merged(_) => Path::Merged,
-                _ => Path::Root,
-            };
-            json::check(form, body, rows, row, root)
-        }
+        Form::Protobuf(form) => protobuf::check(form, columns, body, rows, row, rules, root),
+        Form::Avro(form) => avro::check(form, columns, body, rows, row, rules, root),
+        Form::Json(form) => json::check(form, body, rows, row, root),
     }
 }
+
+/// What was expected of each cell of a row: the steps to it, what it is, the value.
+pub type Notes = RefCell<Vec<Value>>;
 
 /// Whether an independent decoder reads the body as `target`; a reject is right where it does not.
 pub fn reads(writer: &Form, target: Option<&Form>, body: &[u8]) -> Result<(), String> {
@@ -115,6 +124,8 @@ pub enum Path<'a> {
     Root,
     /// Of a row whose columns are of several versions.
     Merged,
+    /// Either of them, of a row of which all that is expected is written down.
+    Noted(&'a Path<'a>, &'a Notes),
     Name(&'a Path<'a>, &'a str),
     At(&'a Path<'a>, usize),
 }
@@ -125,7 +136,50 @@ impl Path<'_> {
         match self {
             Path::Root => false,
             Path::Merged => true,
-            Path::Name(above, _) | Path::At(above, _) => above.is_merged(),
+            Path::Noted(above, _) | Path::Name(above, _) | Path::At(above, _) => above.is_merged(),
+        }
+    }
+
+    /// Writes down what the cell was found to hold, as it must.
+    pub fn note(&self, is: &str, value: impl FnOnce() -> Value) {
+        if let Some(notes) = self.notes() {
+            let mut steps = Vec::new();
+            self.steps(&mut steps);
+            notes.borrow_mut().push(json!([steps, is, value()]));
+        }
+    }
+
+    /// What is written down so far; [`Path::forget`] goes back to it.
+    pub fn mark(&self) -> usize {
+        self.notes().map_or(0, |notes| notes.borrow().len())
+    }
+
+    /// Takes back what was written down since: it was the wrong way.
+    pub fn forget(&self, mark: usize) {
+        if let Some(notes) = self.notes() {
+            notes.borrow_mut().truncate(mark);
+        }
+    }
+
+    fn notes(&self) -> Option<&Notes> {
+        match self {
+            Path::Root | Path::Merged => None,
+            Path::Noted(_, notes) => Some(notes),
+            Path::Name(above, _) | Path::At(above, _) => above.notes(),
+        }
+    }
+
+    fn steps(&self, steps: &mut Vec<Value>) {
+        match self {
+            Path::Root | Path::Merged | Path::Noted(..) => {}
+            Path::Name(above, name) => {
+                above.steps(steps);
+                steps.push(json!(name));
+            }
+            Path::At(above, at) => {
+                above.steps(steps);
+                steps.push(json!(at));
+            }
         }
     }
 
@@ -148,8 +202,8 @@ impl Path<'_> {
 impl std::fmt::Display for Path<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Path::Root | Path::Merged => Ok(()),
-            Path::Name(Path::Root | Path::Merged, name) => f.write_str(name),
+            Path::Root | Path::Merged | Path::Noted(..) => Ok(()),
+            Path::Name(Path::Root | Path::Merged | Path::Noted(..), name) => f.write_str(name),
             Path::Name(above, name) => write!(f, "{above}.{name}"),
             Path::At(above, at) => write!(f, "{above}[{at}]"),
         }

@@ -105,6 +105,7 @@ pub fn check(
     rows: &Rows,
     row: usize,
     rules: Rules,
+    root: Path<'_>,
 ) -> Same {
     let (target, names): (&Protobuf, Vec<MessageDescriptor>) = match columns {
         Columns::Of(Form::Protobuf(target)) => (target, Vec::new()),
@@ -127,7 +128,7 @@ pub fn check(
         _ => names,
     };
     let walk = Walk { target, rules, merged: matches!(columns, Columns::Merged(_)) };
-    let at = Place { path: Path::Root, names: &names, writer: Some(&writer.message) };
+    let at = Place { path: root, names: &names, writer: Some(&writer.message) };
     walk.message(
         &message,
         &rows.fields,
@@ -239,7 +240,7 @@ impl Walk<'_> {
         let presence = field.supports_presence() && !implicit;
         let nullable =
             self.rules.presence == Presence::Nullable && !field.is_list() && !field.is_map();
-        let value = held.filter(|held| message.has_field(held)).map(|held| message.get_field(held));
+        let value = held.filter(|held| has(message, held)).map(|held| message.get_field(held));
         match value {
             None if presence || nullable => cells::null(array, row, at.path),
             None => {
@@ -250,6 +251,11 @@ impl Walk<'_> {
                 // The type it was read as: of a map, its own entries.
                 let kind = held.map_or(field.kind(), FieldDescriptor::kind);
                 let kind = if field.is_map() { kind } else { field.kind() };
+                // One value where the target has a list: its one item.
+                if field.is_list() && !matches!(*value, Value::List(_)) {
+                    let one = Value::List(vec![value.into_owned()]);
+                    return self.value(&one, &kind, array, row, at, own);
+                }
                 self.value(&value, &kind, array, row, at, own)
             }
         }
@@ -273,6 +279,7 @@ impl Walk<'_> {
                 if found.len() != items.len() {
                     return at.path.wrong(array, row, format!("{} items", items.len()));
                 }
+                cells::items(items.len(), at.path);
                 for (n, item) in items.iter().enumerate() {
                     let at = Place { path: Path::At(&at.path, n), ..at };
                     self.value(item, kind, &found, n, at, own)?;
@@ -284,6 +291,7 @@ impl Walk<'_> {
             Value::EnumNumber(number) => {
                 let of = kind.as_enum();
                 if of.is_some_and(|e| e.full_name() == "google.protobuf.NullValue") {
+                    cells::any(at.path);
                     return Ok(());
                 }
                 self.symbol(*number, of, own, array, row, at.path)
@@ -341,6 +349,7 @@ impl Walk<'_> {
         if found.len() != entries.len() {
             return at.path.wrong(array, row, format!("{} entries", entries.len()));
         }
+        cells::items(entries.len(), at.path);
         let below: Vec<MessageDescriptor> =
             at.names.iter().filter_map(|m| inner(&m.get_field(2)?)).collect();
         let own = at.writer.and_then(|m| m.get_field(2));
@@ -356,6 +365,7 @@ impl Walk<'_> {
                 return at.path.wrong(array, row, format!("the key {key:?}"));
             };
             let path = Path::At(&at.path, n);
+            path.note("key", || json_value(&keys_of, &key));
             let below = Place { path, names: &below, writer: own_message.as_ref() };
             self.value(value, &value_of.kind(), found.column(1), n, below, own_enum.as_ref())?;
         }
@@ -431,13 +441,27 @@ impl Walk<'_> {
                 let bytes = array.is_valid(row).then(|| cells::bytes(array, row)).flatten();
                 let found = bytes.and_then(|b| DynamicMessage::decode(descriptor, b).ok());
                 match found.as_ref() == Some(message) {
-                    true => Ok(()),
+                    true => {
+                        cells::any(at.path);
+                        Ok(())
+                    }
                     false => at.path.wrong(array, row, "the bytes of the message"),
                 }
             }
             _ => at.path.wrong(array, row, format!("a message `{name}`")),
         }
     }
+}
+
+/// Whether a field was written. Of a field without presence, prost-reflect takes -0.0 for its default, 0.0: to the
+/// specification the default is the one whose bits are all zero, and writers write the other.
+fn has(message: &DynamicMessage, field: &FieldDescriptor) -> bool {
+    message.has_field(field)
+        || match message.get_field(field).as_ref() {
+            Value::F32(x) => x.to_bits() != 0 && *x == 0.0,
+            Value::F64(x) => x.to_bits() != 0 && *x == 0.0,
+            _ => false,
+        }
 }
 
 /// The message type of a field, entries of maps too.

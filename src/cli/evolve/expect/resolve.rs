@@ -41,6 +41,17 @@ pub fn resolve(
         (Schema::Record(w), Schema::Record(r), Value::Record(fields)) => {
             record(fields, from, w, to, r)
         }
+        // What has no items tells nothing of them: the schemas do.
+        (Schema::Array(w), Schema::Array(r), Value::Array(items))
+            if items.is_empty() && !fits(from, &w.items, to, &r.items, DEPTH) =>
+        {
+            Err(format!("items: {} as {}", kind(&w.items), kind(&r.items)))
+        }
+        (Schema::Map(w), Schema::Map(r), Value::Map(entries))
+            if entries.is_empty() && !fits(from, &w.types, to, &r.types, DEPTH) =>
+        {
+            Err(format!("values: {} as {}", kind(&w.types), kind(&r.types)))
+        }
         (Schema::Array(w), Schema::Array(r), Value::Array(items)) => {
             let items = items.iter().map(|item| resolve(item, from, &w.items, to, &r.items));
             Ok(Value::Array(items.collect::<Result<_, _>>()?))
@@ -153,6 +164,31 @@ fn meets(from: &Avro, writer: &Schema, to: &Avro, reader: &Schema) -> bool {
         | ("string", "bytes")
         | ("bytes", "string") => true,
         _ => false,
+    }
+}
+
+/// How deep schemas are looked at where there is no value; what is deeper fits.
+const DEPTH: u32 = 16;
+
+/// Whether the schemas match, whatever the values: "applied recursively to the item schemas". Which branch of a
+/// writer's union comes is for the values to say.
+fn fits(from: &Avro, writer: &Schema, to: &Avro, reader: &Schema, left: u32) -> bool {
+    let Some(left) = left.checked_sub(1) else { return true };
+    let (writer, reader) = (from.resolve(writer), to.resolve(reader));
+    match (writer, reader) {
+        (Schema::Union(_), _) => true,
+        (_, Schema::Union(union)) => {
+            union.variants().iter().any(|branch| fits(from, writer, to, branch, left))
+        }
+        (Schema::Array(w), Schema::Array(r)) => fits(from, &w.items, to, &r.items, left),
+        (Schema::Map(w), Schema::Map(r)) => fits(from, &w.types, to, &r.types, left),
+        (Schema::Record(w), Schema::Record(r)) if meets(from, writer, to, reader) => {
+            r.fields.iter().all(|field| match place(w, field).and_then(|at| w.fields.get(at)) {
+                Some(own) => fits(from, &own.schema, to, &field.schema, left),
+                None => field.default.is_some(),
+            })
+        }
+        _ => meets(from, writer, to, reader),
     }
 }
 
