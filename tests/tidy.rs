@@ -138,11 +138,17 @@ fn pure_rooms_know_no_clock_no_io_no_async() {
     assert_eq!(wrong, Vec::<String>::new());
 }
 
+fn is_tests(path: &Path) -> bool {
+    let path = path.to_string_lossy();
+    path.ends_with("tests.rs")
+        || path.rsplit_once("/src/").is_some_and(|(_, p)| p.contains("/tests/"))
+}
+
 /// Codes that the text of the program declares, with the module of each.
 fn declared_codes() -> BTreeMap<String, Vec<String>> {
     let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (module, path, text) in sources() {
-        if path.to_string_lossy().ends_with("tests.rs") {
+        if is_tests(&path) {
             continue;
         }
         let text = &text[..text.find("#[cfg(test)]\nmod tests {").unwrap_or(text.len())];
@@ -222,9 +228,7 @@ fn source_files_have_one_subject_and_so_no_thousand_lines() {
 fn public_files_say_what_they_own() {
     let missing: Vec<String> = sources()
         .into_iter()
-        .filter(|(_, path, text)| {
-            !path.to_string_lossy().ends_with("tests.rs") && !text.starts_with("//!")
-        })
+        .filter(|(_, path, text)| !is_tests(path) && !text.starts_with("//!"))
         .map(|(_, path, _)| path.display().to_string())
         .collect();
     assert_eq!(missing, Vec::<String>::new());

@@ -28,6 +28,14 @@ use super::compare::{By, Difference, What, brief, compare};
 use super::rules::{decimal, promotes};
 use super::sql::Dialect;
 
+mod facts;
+
+pub use facts::ROW_BY_ROW;
+use facts::{HELPLESS, NULLABLE, fact};
+
+use Kind::{Case, Precision, Renamed, RequiredAppears, RequiredDisappears, TimeUnit, Widened};
+use Reader::{Athena, Duckdb, Iceberg, Pyarrow, Spark, Trino};
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Reader {
@@ -108,9 +116,16 @@ pub struct Verdict {
 /// another field's values there; [`By::Name`] where every file has the names of its writer.
 pub fn verdicts(older: &Schema, newer: &Schema, rows: By, table: &str) -> Vec<Verdict> {
     let differences = compare(older, newer, By::Name);
+    // Or stands in what is.
     let is_new = |path: &[String]| {
-        let told = |d: &&Difference| matches!(d.what, What::Added { .. } | What::Type { .. });
-        differences.iter().filter(told).any(|d| path.starts_with(&d.path))
+        differences.iter().any(|d| match d.what {
+            What::Added { .. } => path.starts_with(&d.path),
+            What::Type { .. } => path.len() > d.path.len() && path.starts_with(&d.path),
+            _ => false,
+        })
+    };
+    let is_case = |path: &[String], from: &str| {
+        path.last().is_some_and(|name| name.to_lowercase() == from.to_lowercase())
     };
     let (mut renamed, mut others) = (Vec::new(), Vec::new());
     for difference in compare(older, newer, By::Field) {
@@ -118,6 +133,7 @@ pub fn verdicts(older: &Schema, newer: &Schema, rows: By, table: &str) -> Vec<Ve
             What::Renamed { from } if is_new(&difference.path) => {
                 renamed.push((difference.path, from));
             }
+            What::Renamed { from } if is_case(&difference.path, &from) => {}
             What::Renamed { .. } | What::Added { .. }
                 if rows == By::Field && !is_new(&difference.path) =>
             {
@@ -268,266 +284,6 @@ fn retyped(from: &DataType, to: &DataType) -> Kind {
     }
 }
 
-/// Iceberg's reader that knows Parquet's milliseconds.
-pub const ROW_BY_ROW: &str = "'read.parquet.vectorization.enabled' = 'false'";
-
-/// A schema in which no field is required.
-const NULLABLE: &str = "<the columns of both versions, every field nullable>";
-
-/// How a fact ends that no statement helps.
-const HELPLESS: &str = "nothing helps but another name for the column";
-
-struct Fact {
-    reader: Reader,
-    kinds: &'static [Kind],
-    level: Level,
-    why: &'static str,
-}
-
-const fn row(reader: Reader, kinds: &'static [Kind], level: Level, why: &'static str) -> Fact {
-    Fact { reader, kinds, level, why }
-}
-
-use Kind::{
-    Appears, BareUnit, Case, Disappears, FieldAppears, FieldDisappears, Narrowed, Null, Order,
-    Precision, Renamed, RequiredAppears, RequiredDisappears, Retyped, Rounded, TextBytes, TimeUnit,
-    Widened, Wider,
-};
-use Level::{Alter, AsIs, Breaks};
-use Reader::{Athena, Duckdb, Iceberg, Pyarrow, Spark, Trino};
-
-/// Sources: the head of this page.
-static FACTS: &[Fact] = &[
-    row(Athena, &[Appears], Alter, "not seen before the table has it; null in old rows"),
-    row(Athena, &[Disappears, FieldDisappears, RequiredDisappears], AsIs, "null in new rows"),
-    row(
-        Athena,
-        &[Renamed],
-        Alter,
-        "looks like drop and add: the old name is null in new rows, the new one in old rows",
-    ),
-    row(
-        Athena,
-        &[FieldAppears, RequiredAppears],
-        Alter,
-        "not seen before the table is made anew: no statement changes a struct",
-    ),
-    row(
-        Athena,
-        &[Widened],
-        Breaks,
-        "queries that read it fail on new files; made anew, the table reads both only where no partition holds both",
-    ),
-    row(Athena, &[Narrowed], Breaks, "read as the table's type only where no partition holds both"),
-    row(
-        Athena,
-        &[Precision, Wider, Rounded, TextBytes, Retyped],
-        Breaks,
-        "queries that read it fail on old or on new files: nothing helps but another name for the column",
-    ),
-    row(Athena, &[Null, TimeUnit, Case], AsIs, ""),
-    row(Athena, &[Order], AsIs, "by name, unless the table says parquet.column.index.access"),
-    row(Trino, &[Appears], Alter, "not seen before the table has it; null in old rows"),
-    row(Trino, &[Disappears, FieldDisappears, RequiredDisappears], AsIs, "null in new rows"),
-    row(
-        Trino,
-        &[Renamed],
-        Alter,
-        "looks like drop and add: the old name is null in new rows, the new one in old rows",
-    ),
-    row(
-        Trino,
-        &[FieldAppears, RequiredAppears],
-        Alter,
-        "not seen before the table is made anew: no statement changes a struct",
-    ),
-    row(Trino, &[Widened], Breaks, "queries that read it fail on new files"),
-    row(Trino, &[Narrowed], AsIs, "read as the table's type"),
-    row(
-        Trino,
-        &[Precision, Wider, Rounded, TextBytes, Retyped],
-        Breaks,
-        "queries that read it fail on old or on new files: nothing helps but another name for the column",
-    ),
-    row(Trino, &[Null, TimeUnit, Case], AsIs, ""),
-    row(Trino, &[Order], AsIs, "by name, unless hive.parquet.use-column-names is false"),
-    row(Spark, &[Appears], Alter, "not seen before the table has it; null in old rows"),
-    row(Spark, &[Disappears, FieldDisappears, RequiredDisappears], AsIs, "null in new rows"),
-    row(
-        Spark,
-        &[Renamed],
-        Alter,
-        "looks like drop and add: the old name is null in new rows, the new one in old rows",
-    ),
-    row(
-        Spark,
-        &[FieldAppears, RequiredAppears],
-        Alter,
-        "not seen before the table is made anew: no statement changes a struct",
-    ),
-    row(
-        Spark,
-        &[Widened, Precision, Wider],
-        Breaks,
-        "queries that read it fail on new files; Spark 4 reads both once the table is made anew, Spark 3 does not",
-    ),
-    row(
-        Spark,
-        &[Rounded, Retyped],
-        Breaks,
-        "queries that read it fail on old or on new files: nothing helps but another name for the column",
-    ),
-    row(
-        Spark,
-        &[Narrowed],
-        AsIs,
-        "Spark 4 reads both; in Spark 3 queries that read it fail on new files",
-    ),
-    row(
-        Spark,
-        &[TextBytes],
-        Breaks,
-        "read as the table's type: bytes that are no text come as U+FFFD; made anew, the table reads both as bytes",
-    ),
-    row(Spark, &[Null, Order, TimeUnit, Case], AsIs, ""),
-    row(
-        Duckdb,
-        &[Appears],
-        Alter,
-        "not seen where the first file is an old one, an error where it is a new one",
-    ),
-    row(Duckdb, &[Disappears], Breaks, "the query fails at the first file that lacks it"),
-    row(
-        Duckdb,
-        &[Renamed],
-        Breaks,
-        "looks like drop and add: the query fails at the first file that lacks the name",
-    ),
-    row(
-        Duckdb,
-        &[FieldAppears, RequiredAppears],
-        Alter,
-        "not seen where the first file is an old one",
-    ),
-    row(Duckdb, &[FieldDisappears, RequiredDisappears], AsIs, "null in new rows"),
-    row(
-        Duckdb,
-        &[Widened, Precision, Wider, Rounded],
-        Breaks,
-        "read in the type of the first file: values too large for it fail, digits that it lacks are lost",
-    ),
-    row(
-        Duckdb,
-        &[TextBytes],
-        Breaks,
-        "read in the type of the first file: bytes that are no text come as `\\xFF`",
-    ),
-    row(
-        Duckdb,
-        &[Retyped],
-        Breaks,
-        "read in the type of the first file, or the query fails: nothing helps but another name for the column",
-    ),
-    row(Duckdb, &[TimeUnit, Narrowed], AsIs, "read in the type of the first file"),
-    row(Duckdb, &[Null, Order, Case], AsIs, ""),
-    row(
-        Iceberg,
-        &[Appears, FieldAppears, RequiredAppears],
-        Alter,
-        "not seen before the table has it; null in old rows",
-    ),
-    row(Iceberg, &[Disappears, FieldDisappears, RequiredDisappears], AsIs, "null in new rows"),
-    row(Iceberg, &[Renamed, Case], Alter, "null in new rows before the table knows both names"),
-    row(
-        Iceberg,
-        &[Widened, Precision],
-        Alter,
-        "before the first new file is added: queries that read it fail on new files else",
-    ),
-    row(
-        Iceberg,
-        &[Wider, Rounded, TextBytes, Retyped],
-        Breaks,
-        "no promotion of the specification: nothing helps but another name for the column",
-    ),
-    row(Iceberg, &[Narrowed], AsIs, "read as the table's type"),
-    row(Iceberg, &[Null], AsIs, "where the table's column is nullable"),
-    row(Iceberg, &[Order], AsIs, ""),
-    row(
-        Iceberg,
-        &[TimeUnit],
-        Breaks,
-        "Spark's vectorized reader takes milliseconds for microseconds: the specification has no others",
-    ),
-    row(Pyarrow, &[Appears, FieldAppears], Alter, "not seen where the first file is an old one"),
-    row(Pyarrow, &[Disappears, FieldDisappears], AsIs, "null in new rows"),
-    row(
-        Pyarrow,
-        &[Renamed, Case],
-        Alter,
-        "looks like drop and add: the old name is null in new rows, the new one in old rows",
-    ),
-    row(
-        Pyarrow,
-        &[Widened, Precision, Wider, TimeUnit],
-        Breaks,
-        "read in the type of the first file: values that it cannot hold fail, doubles are rounded to floats",
-    ),
-    row(
-        Pyarrow,
-        &[TextBytes],
-        Breaks,
-        "read in the type of the first file: bytes that are no text fail",
-    ),
-    row(
-        Pyarrow,
-        &[Rounded, Retyped],
-        Breaks,
-        "values that do not fit fail: nothing helps but another name for the column",
-    ),
-    row(Pyarrow, &[Null, Order], AsIs, ""),
-    row(Pyarrow, &[Narrowed], AsIs, "read in the type of the first file"),
-    row(
-        Pyarrow,
-        &[RequiredAppears],
-        Alter,
-        "not seen where the first file is an old one; a schema with it has to let it be null",
-    ),
-    row(
-        Pyarrow,
-        &[RequiredDisappears],
-        Breaks,
-        "the query fails at the first file that lacks it: never null in the first one",
-    ),
-];
-
-fn fact(reader: Reader, kind: Kind) -> (Level, &'static str) {
-    // What no reader knows.
-    match kind {
-        BareUnit => {
-            return (
-                Breaks,
-                "the numbers of new rows mean another unit: nothing helps but another name for the column",
-            );
-        }
-        Kind::Form => {
-            return (
-                Breaks,
-                "the text of new rows is written otherwise: nothing helps but another name for the column",
-            );
-        }
-        Kind::Another => {
-            return (
-                Breaks,
-                "new files have another field under the name: nothing helps but another name for the column",
-            );
-        }
-        _ => {}
-    }
-    let found = FACTS.iter().find(|fact| fact.reader == reader && fact.kinds.contains(&kind));
-    found.map_or((AsIs, ""), |fact| (fact.level, fact.why))
-}
-
 /// What helps, where the reader has a statement for it.
 fn statement(
     reader: Reader,
@@ -590,78 +346,4 @@ fn statement(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_reader_has_one_fact_about_every_kind() {
-        let kinds = [
-            Appears,
-            Disappears,
-            Renamed,
-            FieldAppears,
-            FieldDisappears,
-            RequiredAppears,
-            RequiredDisappears,
-            Case,
-            Widened,
-            Precision,
-            Wider,
-            Rounded,
-            Narrowed,
-            TextBytes,
-            TimeUnit,
-            Retyped,
-            Null,
-            Order,
-        ];
-        for reader in Reader::ALL {
-            for kind in kinds {
-                let of = |fact: &&Fact| fact.reader == reader && fact.kinds.contains(&kind);
-                assert_eq!(FACTS.iter().filter(of).count(), 1, "{reader:?} {kind:?}");
-            }
-        }
-        assert!(FACTS.iter().all(|fact| !fact.kinds.contains(&Kind::RenamedAway)));
-    }
-
-    #[test]
-    fn statements_are_those_of_the_documentation() {
-        let old = Schema::new(vec![Field::new("a", DataType::Int32, true)]);
-        let new = Schema::new(vec![
-            Field::new("a", DataType::Int64, true),
-            Field::new("e mail", DataType::Utf8, true),
-        ]);
-        let found = verdicts(&old, &new, By::Name, "orders");
-        let of = |reader| found.iter().find(|v| v.reader == reader).unwrap();
-        assert_eq!(
-            of(Iceberg).statements,
-            [
-                "ALTER TABLE `orders` ALTER COLUMN `a` TYPE BIGINT",
-                "ALTER TABLE `orders` ADD COLUMN `e mail` STRING"
-            ]
-        );
-        assert_eq!(of(Iceberg).level, Alter);
-        assert_eq!(of(Spark).level, Breaks);
-        assert_eq!(
-            of(Spark).statements,
-            ["DROP TABLE `orders`, then as `--ddl` says; the files stay"]
-        );
-        let only = Schema::new(vec![
-            Field::new("a", DataType::Int32, true),
-            Field::new("e mail", DataType::Utf8, true),
-        ]);
-        let found = verdicts(&old, &only, By::Name, "orders");
-        let statements: Vec<&str> = found.iter().map(|v| v.statements[0].as_str()).collect();
-        assert_eq!(
-            statements,
-            [
-                "ALTER TABLE `orders` ADD COLUMNS (`e mail` string)",
-                "ALTER TABLE `orders` ADD COLUMNS (`e mail` STRING)",
-                "ALTER TABLE \"orders\" ADD COLUMN \"e mail\" VARCHAR",
-                "read_parquet(…, union_by_name = true)",
-                "ALTER TABLE `orders` ADD COLUMN `e mail` STRING",
-                "pyarrow.dataset.dataset(…, schema=pyarrow.unify_schemas([…], promote_options=\"permissive\"))",
-            ]
-        );
-    }
-}
+mod tests;

@@ -4,6 +4,7 @@
 //! Does not own: when to flush, what a missing schema means for the Kafka partition (`task`).
 //! Bounded by: the caller flushes at [`Intake::rows`].
 
+mod beside;
 mod connect;
 mod counts;
 mod messages;
@@ -18,7 +19,7 @@ use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
 
 use crate::clock::Now;
-use crate::config::{Format, Metadata, Tombstones};
+use crate::config::{Format, Metadata};
 use crate::decode::{self, Plan};
 use crate::error::{Code, Fault, Kind, Reject};
 use crate::file::reject::RejectRows;
@@ -162,8 +163,12 @@ pub struct Intake {
     embedded_keys: Embedded,
     by_pair: HashMap<Pair, Result<usize, Stop>>,
     last_pair: Option<(Pair, usize)>,
+    /// Plans of values that a switch left behind.
+    outworn: usize,
     /// The value's plan of the last row that had one.
     before: Option<usize>,
+    /// Its message, where its plan is to be made anew: tombstones take the columns of that.
+    outdated: Option<MessageKey>,
     /// What was counted by plans that are forgotten.
     oddities: BTreeMap<u32, Oddities>,
     slots: Vec<Slot>,
@@ -210,7 +215,9 @@ impl Intake {
             key_plans: Vec::new(),
             by_pair: HashMap::new(),
             last_pair: None,
+            outworn: 0,
             before: None,
+            outdated: None,
             oddities: BTreeMap::new(),
             slots: Vec::new(),
             last: None,
@@ -333,20 +340,6 @@ impl Intake {
         }
     }
 
-    fn tombstone(&mut self, record: &Record<'_>, now: Now) -> Result<Taken, Stop> {
-        match self.settings.row.decode.value.tombstones {
-            Tombstones::Skip => Ok(Taken::Skipped),
-            Tombstones::Row => {
-                self.check_size(record)?;
-                self.row_beside(record, None, now)
-            }
-            Tombstones::Reject => Err(of_value(Reject::new(
-                &TOMBSTONE,
-                "null value: a value required by `value.tombstones`",
-            ))),
-        }
-    }
-
     fn check_size(&self, record: &Record<'_>) -> Result<(), Stop> {
         let limit = self.settings.row.decode.limits.record_bytes;
         let value = record.value.map_or(0, <[u8]>::len);
@@ -370,28 +363,6 @@ impl Intake {
             return 0;
         }
         record.headers.iter().map(|(name, v)| name.len() + v.map_or(0, <[u8]>::len)).sum()
-    }
-
-    /// A row with more than its value's columns. Without a value it is a tombstone, and takes the columns
-    /// of the value before it.
-    fn row_beside(
-        &mut self,
-        record: &Record<'_>,
-        value: Option<(usize, &[u8])>,
-        now: Now,
-    ) -> Result<Taken, Stop> {
-        let (key_plan, key) = self.key(record, now)?;
-        let pair = (value.map(|(plan, _)| plan).or(self.before), key_plan);
-        let slot = match &self.last_pair {
-            Some((last, slot)) if *last == pair => *slot,
-            _ => self.pair(pair)?,
-        };
-        self.last_pair = Some((pair, slot));
-        self.last = Some(slot);
-        let body = value.map(|(_, body)| body);
-        self.slots[slot].rows.append(record, body, key).map_err(of_value)?;
-        self.before = pair.0;
-        Ok(Taken::Row)
     }
 
     /// The plan of a frame's message, and the body it decodes.
@@ -480,6 +451,11 @@ impl Intake {
 
     /// Plans are made anew from the next record on; rows that are there keep theirs.
     fn forget_plans(&mut self) {
+        let last = self.values.last.take();
+        if let Some((key, _)) = last.filter(|(_, plan)| Some(*plan) == self.before) {
+            self.outdated = Some(key);
+        }
+        self.outworn += self.values.by_message.len();
         self.values.forget_all();
         self.connected.forget_messages();
         self.by_pair.clear();
@@ -590,6 +566,7 @@ impl Intake {
             lanes.add(Rows { group: slot.group, rows, offsets, schema_ids }, &keys.of_row, places);
         }
         self.flush_rejects(rejects, lanes);
+        self.forget_outworn();
         Ok(())
     }
 

@@ -306,3 +306,26 @@ fn writer_that_is_new_to_a_subject_that_is_gone_takes_the_columns_there_were() {
     assert_eq!(files.len(), 1);
     assert_eq!((files[0].1, files[0].3.num_rows()), (Some(1), 2));
 }
+
+/// A tombstone is a row of its value's table, whatever table that was when the last value came.
+#[test]
+fn tombstone_after_a_switch_takes_the_new_target() {
+    let (old, new) = (protobuf(1, "int32 a = 1;"), protobuf(2, "int32 a = 1; int32 b = 2;"));
+    let mut run = Run::new("mode: latest, refresh: 1s }\nvalue: { tombstones: row");
+    run.send(&old, 0, &[0x08, 5]);
+    run.answer("R", Ok(history(&[&old])));
+    run.later(2_000);
+    run.answer("R", Ok(history(&[&new])));
+    let mut batch = Records::new(TopicPartition::new("rows", 0), run.next);
+    for offset in run.next..run.next + 2 {
+        let none = std::iter::empty();
+        batch.push(offset, None, TimestampType::CreateTime, None, None, none);
+    }
+    run.next += 2;
+    run.step(Event::Records(batch));
+    run.send(&old, 0, &[0x08, 6]);
+    let files = run.finish();
+    let found: Vec<_> =
+        files.iter().map(|(_, target, _, rows)| (*target, ints(rows, "a"))).collect();
+    assert_eq!(found, [(Some(1), vec![Some(5)]), (Some(2), vec![None, None, Some(6)])]);
+}

@@ -51,6 +51,11 @@ impl Connected {
         self.messages.clear();
     }
 
+    /// Where plans stand is no more.
+    pub(super) fn forget_plans(&mut self) {
+        self.plans.clear();
+    }
+
     /// Another schema came under its reference.
     pub(super) fn forget(&mut self, schema: SchemaRef) {
         self.messages.retain(|(of, _), _| *of != schema);

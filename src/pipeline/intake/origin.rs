@@ -95,7 +95,7 @@ impl Intake {
         }
     }
 
-    fn forget_slots(&mut self) {
+    pub(super) fn forget_slots(&mut self) {
         self.oddities = self.take_oddities();
         self.by_pair.clear();
         (self.last_pair, self.last) = (None, None);

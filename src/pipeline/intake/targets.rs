@@ -27,6 +27,8 @@ use crate::wire::Side;
 const ASK_MS: (u64, u64) = (500, 10_000);
 /// Writers of a subject, none of them a version of it, whose columns the common ones take in.
 const OTHERS_MAX: usize = 256;
+/// Plans of former targets at which they are forgotten, with those of today, which are made again.
+pub(super) const OUTWORN_MAX: usize = 1_024;
 
 /// What targets did to rows.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -358,6 +360,18 @@ impl Intake {
         None
     }
 
+    /// Frees what former targets left behind, if it is much; no slot may hold rows.
+    pub(super) fn forget_outworn(&mut self) {
+        if self.outworn < OUTWORN_MAX {
+            return;
+        }
+        self.forget_plans();
+        self.connected.forget_plans();
+        self.forget_slots();
+        self.value_plans.clear();
+        (self.before, self.outworn) = (None, 0);
+    }
+
     /// True when records need not wait for this subject any more.
     pub fn has_subject(&self, subject: &Arc<str>) -> bool {
         self.targets.subjects.get(subject).is_some_and(|known| !known.asking)
@@ -435,5 +449,62 @@ impl Targets {
     /// The answer there is does not do: the next question waits a little.
     fn unfit(&mut self, subject: &Arc<str>) {
         self.subjects.entry(subject.clone()).or_default().unfit = true;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{self, Config};
+    use crate::pipeline::lanes::Lanes;
+    use crate::position::TopicPartition;
+    use crate::record::{RecordBatch, TimestampType};
+    use crate::registry::compile::compile;
+    use crate::registry::{Language, Numbered};
+    use crate::wire::SchemaRef;
+
+    /// Each switch leaves plans behind, and builders; a flush looks at all there are.
+    #[test]
+    fn plans_of_former_targets_do_not_pile_up() {
+        for beside in ["", "value: { tombstones: row }\n"] {
+            let text = format!(
+                "pipeline: t\nsource: {{ brokers: 'x:1', topics: [rows] }}\nregistry: {{ url: 'http://x' }}\n\
+                 sink: {{ url: 's3://bucket/root' }}\nevolution: {{ mode: latest }}\n{beside}"
+            );
+            let pipeline = Config::parse(&text, "t.yaml", &config::Process).unwrap().pipeline;
+            let partitioner = crate::pipeline::partitioner(&pipeline).unwrap();
+            let settings =
+                Arc::new(crate::pipeline::settings(&pipeline, partitioner, 1 << 20, None));
+            let at = TopicPartition::new("rows", 0);
+            let mut intake = Intake::new(settings.clone(), at.clone());
+            let mut lanes = Lanes::new(settings.files.clone(), at.clone(), 1);
+            let proto = "syntax = \"proto3\"; message R { int32 a = 1; }";
+            let schema = |id| Arc::new(compile(id, Language::Protobuf, proto, &[]).unwrap());
+            let now = Now { wall_ms: 0, mono_ms: 0 };
+            intake.ask(SchemaRef::Id(1), now);
+            intake.learn(SchemaRef::Id(1), Ok(schema(1)), now);
+            let subject: Arc<str> = "rows-value".into();
+            let mut rows = 0;
+            for version in 1..=3 * OUTWORN_MAX as u32 {
+                let mut batch = RecordBatch::new(at.clone(), i64::from(version));
+                let (value, none) = ([0, 0, 0, 0, 1, 0, 0x08, 7], std::iter::empty());
+                let offset = i64::from(version);
+                batch.push(offset, None, TimestampType::CreateTime, None, Some(&value), none);
+                let record = batch.iter().next().unwrap();
+                let _ = intake.take(&record, now);
+                intake.ask_subject(&subject);
+                let versions = vec![Numbered { version, schema: schema(version) }];
+                let found = Arc::new(History { versions, ..History::default() });
+                assert!(intake.learn_subject(&subject, Ok(found), now).is_none());
+                rows += usize::from(matches!(
+                    intake.take(&record, now),
+                    crate::pipeline::intake::Taken::Row
+                ));
+                intake.flush(&[&batch], &mut lanes).unwrap();
+                assert!(intake.slots.len() <= OUTWORN_MAX + 2, "{}", intake.slots.len());
+                assert!(intake.value_plans.len() <= OUTWORN_MAX + 2);
+            }
+            assert_eq!(rows, 3 * OUTWORN_MAX);
+        }
     }
 }

@@ -216,6 +216,15 @@ another version. A *reject* in a cell is about the one value; other records of t
 
 Columns that the target does not have are left out, counted by name (`forebay_dropped_column_rows_total`), and named in the footers of the files
 (`forebay.changes`), beside those that were added, promoted and renamed.
+
+Which versions count:
+
+- `latest`: the newest that can be used; one that does not compile is named in the log. A target does not go back: an answer of the registry with an
+  older newest version (a replica that lags, a version that was deleted) changes nothing until the next start, and the log says so.
+- `superset`: all that can be used, those that were deleted while the pipeline ran, and the schemas of writers that no version names (deleted before,
+  or registered elsewhere): no value of a writer is dropped. Text and JSON text share no column: `x` is one thing in the one and none in the other.
+- A subject that the registry does not have, or without a version that can be used, is asked for again for `registry.unknown_id_grace`; then its
+  records follow `evolution.on_incompatible`, and it is looked for every `evolution.refresh`. What was known of a subject that is gone holds.
 ";
 
 const CONNECT: &str = "
