@@ -119,6 +119,8 @@ impl Source for Ring {
         Some(self.end)
     }
 
+    fn ends(&self, _: &mut dyn FnMut(&TopicPartition, Offset)) {}
+
     fn topic_ids(&mut self, topics: &[Arc<str>]) -> Result<Vec<Option<String>>, Fault> {
         Ok(vec![None; topics.len()])
     }

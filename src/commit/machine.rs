@@ -73,6 +73,9 @@ pub struct TakenBack {
     pub files: Vec<FileId>,
     /// Those that are staged: to discard.
     pub staged: Vec<Staged>,
+    /// Those of a commit in doubt: to discard after a later claim of this Kafka partition, which is not there before
+    /// what they were staged for is published, or can never be.
+    pub kept: Vec<Staged>,
 }
 
 /// How a create-only put ended.

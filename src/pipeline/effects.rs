@@ -38,7 +38,17 @@ const JANITOR_WAIT: Duration = Duration::from_secs(10);
 const PUBLISH_PAUSE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(30));
 
 /// Takes an answer back to the worker that asked.
-pub type Answer = Arc<dyn Fn(TopicPartition, Event) + Send + Sync>;
+pub type Answer = Arc<dyn Fn(TopicPartition, Asker, Event) + Send + Sync>;
+
+/// The assignment that asked; it is gone before another one of the same Kafka partition begins.
+#[derive(Debug, Clone, Default)]
+pub struct Asker(Weak<()>);
+
+impl Asker {
+    pub fn is_there(&self) -> bool {
+        self.0.strong_count() > 0
+    }
+}
 
 /// The world as one worker sees it.
 pub struct Effects {
@@ -62,6 +72,8 @@ pub struct Shared {
     pub uploading: AtomicUsize,
     /// Claims that the janitor has not looked at yet.
     claims: Mutex<Vec<Claimed>>,
+    /// Staged for commits in doubt of assignments that are over.
+    kept: Mutex<HashMap<TopicPartition, Vec<Staged>>>,
 }
 
 impl Shared {
@@ -72,6 +84,7 @@ impl Shared {
             requests: Semaphore::new(REQUESTS_MAX),
             uploading: AtomicUsize::new(0),
             claims: Mutex::default(),
+            kept: Mutex::default(),
         }
     }
 
@@ -108,8 +121,8 @@ impl Effects {
         self.askers.remove(partition);
     }
 
-    fn asker(&self, partition: &TopicPartition) -> Weak<()> {
-        self.askers.get(partition).map(Arc::downgrade).unwrap_or_default()
+    fn asker(&self, partition: &TopicPartition) -> Asker {
+        Asker(self.askers.get(partition).map(Arc::downgrade).unwrap_or_default())
     }
 
     pub fn ask(&self, partition: TopicPartition, schema: SchemaRef, after_ms: u64, anew: bool) {
@@ -119,7 +132,7 @@ impl Effects {
             if after_ms > 0 {
                 clock::sleep(Duration::from_millis(after_ms)).await;
             }
-            if asker.strong_count() == 0 {
+            if !asker.is_there() {
                 return;
             }
             let found = match registry {
@@ -127,9 +140,7 @@ impl Effects {
                 Some(registry) => registry.by_ref(schema).await,
                 None => return, // nobody asks where records name no schema
             };
-            if asker.strong_count() > 0 {
-                answer(partition, Event::Schema(schema, found));
-            }
+            answer(partition, asker, Event::Schema(schema, found));
         });
     }
 
@@ -146,16 +157,14 @@ impl Effects {
             if after_ms > 0 {
                 clock::sleep(Duration::from_millis(after_ms)).await;
             }
-            if asker.strong_count() == 0 {
+            if !asker.is_there() {
                 return;
             }
             let found = match registry {
                 Some(registry) => registry.history(&subject, want).await,
                 None => return, // nobody asks where records name no schema
             };
-            if asker.strong_count() > 0 {
-                answer(partition, Event::Subject(subject, found));
-            }
+            answer(partition, asker, Event::Subject(subject, found));
         });
     }
 
@@ -168,13 +177,14 @@ impl Effects {
             self.shared.uploading.fetch_add(bytes.len(), Ordering::Relaxed);
         }
         let id = (partition.clone(), file);
+        let asker = self.asker(partition);
         let sender = self.files.entry(id.clone()).or_insert_with(|| {
             let (sender, steps) = mpsc::unbounded_channel();
             let (shared, answer) = (self.shared.clone(), self.answer.clone());
-            let partition = partition.clone();
+            let (partition, asker) = (partition.clone(), asker.clone());
             self.runtime.spawn(async move {
                 if let Some(result) = upload(&shared, &key, steps).await {
-                    answer(partition, Event::Staged(file, result));
+                    answer(partition, asker, Event::Staged(file, result));
                 }
             });
             sender
@@ -208,6 +218,12 @@ impl Effects {
         });
     }
 
+    /// Keeps what is staged for a commit in doubt until this process claims the Kafka partition again.
+    pub fn keep(&self, partition: &TopicPartition, staged: Vec<Staged>) {
+        let mut kept = self.shared.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.entry(partition.clone()).or_default().extend(staged);
+    }
+
     /// Discards whatever is being staged for a Kafka partition whose task is gone.
     pub fn forget(&mut self, partition: &TopicPartition) {
         self.end(partition);
@@ -218,14 +234,15 @@ impl Effects {
 
     pub fn get_record(&self, partition: TopicPartition, ticket: Ticket, seq: u64, key: String) {
         let (shared, answer) = (self.shared.clone(), self.answer.clone());
+        let asker = self.asker(&partition);
         self.runtime.spawn(async move {
-            let found = patiently(&key, || shared.get(&key)).await;
+            let Some(found) = patiently(&key, &asker, || shared.get(&key)).await else { return };
             let found = found.and_then(|bytes| match bytes {
                 Some(bytes) => Record::parse(&bytes).map(|r| Some(Arc::new(r))),
                 None => Ok(None),
             });
             let found = found.map_err(|fault| fault.at(key));
-            answer(partition, Event::Record { ticket, seq, found });
+            answer(partition, asker, Event::Record { ticket, seq, found });
         });
     }
 
@@ -238,6 +255,7 @@ impl Effects {
         authority: Authority,
     ) {
         let (shared, answer) = (self.shared.clone(), self.answer.clone());
+        let asker = self.asker(&partition);
         self.runtime.spawn(async move {
             if after_ms > 0 {
                 clock::sleep(Duration::from_millis(after_ms)).await;
@@ -251,21 +269,30 @@ impl Effects {
                 crash::point(there);
                 result
             };
-            answer(partition, Event::Wrote(ticket, wrote(result)));
+            answer(partition, asker, Event::Wrote(ticket, wrote(result)));
         });
     }
 
     pub fn list_chains(&self, partition: TopicPartition, ticket: Ticket, look: Box<Look>) {
         let (shared, answer) = (self.shared.clone(), self.answer.clone());
+        let asker = self.asker(&partition);
         self.runtime.spawn(async move {
             let store = &shared.store;
-            let found = patiently(&look.prefix, || chains(store, &look)).await;
-            answer(partition, Event::Chains(ticket, found));
+            let found = patiently(&look.prefix, &asker, || chains(store, &look)).await;
+            if let Some(found) = found {
+                answer(partition, asker, Event::Chains(ticket, found));
+            }
         });
     }
 
     /// Lets the janitor look, some time from now, together with the claims that come meanwhile.
-    pub fn claimed(&self, partition: TopicPartition, epoch: u64, hash: String) {
+    pub fn claimed(&mut self, partition: TopicPartition, epoch: u64, hash: String) {
+        let kept = {
+            let mut kept = self.shared.kept.lock().unwrap_or_else(PoisonError::into_inner);
+            kept.remove(&partition).unwrap_or_default()
+        };
+        // The claim has the place that their record wanted, or one after it: they are published, or never will be.
+        self.discard(&partition, Vec::new(), kept);
         let shared = self.shared.clone();
         let first = {
             let mut claims = shared.claims.lock().unwrap_or_else(PoisonError::into_inner);
@@ -292,11 +319,12 @@ impl Effects {
         recovery: bool,
     ) {
         let (shared, answer) = (self.shared.clone(), self.answer.clone());
+        let asker = self.asker(&partition);
         self.runtime.spawn(async move {
-            let shared = &shared;
+            let (shared, asking) = (&shared, &asker);
             let count = files.len();
-            let results: Vec<Result<(), Fault>> = futures::stream::iter(files)
-                .map(|staged| async move { publish_one(shared, &staged, recovery).await })
+            let results: Vec<Option<Result<(), Fault>>> = futures::stream::iter(files)
+                .map(|staged| async move { publish_one(shared, asking, &staged, recovery).await })
                 .buffer_unordered(PUBLISH_MAX)
                 .enumerate()
                 .map(|(done, result)| {
@@ -307,6 +335,8 @@ impl Effects {
                 })
                 .collect()
                 .await;
+            // Nobody asks any more: who comes next publishes what is not.
+            let Some(results) = results.into_iter().collect::<Option<Vec<_>>>() else { return };
             let event = match results.into_iter().find_map(Result::err) {
                 None => {
                     crash::point(Point::AllPublished);
@@ -314,7 +344,7 @@ impl Effects {
                 }
                 Some(fault) => Event::NotPublished(commit, fault),
             };
-            answer(partition, event);
+            answer(partition, asker, event);
         });
     }
 }
@@ -349,20 +379,22 @@ fn passes(fault: &Fault) -> bool {
     matches!(fault.code.kind, Kind::Retry | Kind::Pause)
 }
 
-/// Calls until the answer is no fault that passes.
+/// Calls until the answer is no fault that passes; `None` if nobody waits for it any more.
 async fn patiently<T, F: Future<Output = Result<T, Fault>>>(
     what: &str,
+    asker: &Asker,
     call: impl Fn() -> F,
-) -> Result<T, Fault> {
+) -> Option<Result<T, Fault>> {
     let mut tries = 0;
     loop {
         match call().await {
+            Err(_) if !asker.is_there() => return None,
             Err(fault) if passes(&fault) => {
                 tracing::warn!(what, tries, "the chain of commits is read again: {fault}");
                 clock::sleep(clock::backoff(PUBLISH_PAUSE.0, PUBLISH_PAUSE.1, tries)).await;
                 tries += 1;
             }
-            other => return other,
+            other => return Some(other),
         }
     }
 }
@@ -539,8 +571,14 @@ async fn take_step(
     }
 }
 
-/// Publishes one file: transient faults are tried again until they pass.
-async fn publish_one(shared: &Shared, staged: &Staged, recovery: bool) -> Result<(), Fault> {
+/// Publishes one file: transient faults are tried again until they pass; `None` if nobody waits for it any more.
+/// Who went on after that may have published it, and a file that was moved since must not come back.
+async fn publish_one(
+    shared: &Shared,
+    asker: &Asker,
+    staged: &Staged,
+    recovery: bool,
+) -> Option<Result<(), Fault>> {
     let mut tries = 0;
     loop {
         let result = {
@@ -554,12 +592,13 @@ async fn publish_one(shared: &Shared, staged: &Staged, recovery: bool) -> Result
             crash::under_way(Point::PublishSent, publishing).await
         };
         match result {
+            Err(_) if !asker.is_there() => return None,
             Err(fault) if passes(&fault) => {
                 tracing::warn!(key = staged.key, tries, "publishing is tried again: {fault}");
                 clock::sleep(clock::backoff(PUBLISH_PAUSE.0, PUBLISH_PAUSE.1, tries)).await;
                 tries += 1;
             }
-            other => return other,
+            other => return Some(other),
         }
     }
 }

@@ -118,7 +118,9 @@ pub fn run(
     let cluster = source.cluster_id();
     let own = state::format(pipeline, cluster.clone(), &probe).map_err(|f| vec![f])?;
     runtime.block_on(state::apart(&store, pipeline)).map_err(|f| vec![f])?;
-    runtime.block_on(state::admit(&store, &own)).map_err(|f| vec![f])?;
+    let format = runtime.block_on(state::admit(&store, &own)).map_err(|f| vec![f])?;
+    // Brokers that are away say nothing now: files are named as in every other run, or no janitor knew them.
+    let cluster = cluster.or(format.cluster);
     runtime.block_on(state::sweep_disk(&store));
     let part_bytes = store.part_bytes().max(PART_BYTES);
     let mut settings = settings(pipeline, partitioner, part_bytes, cluster);

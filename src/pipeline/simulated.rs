@@ -162,6 +162,8 @@ pub struct Simulation {
     queue: BinaryHeap<Reverse<(u64, u64)>>,
     due: HashMap<u64, Due>,
     owners: BTreeMap<u64, Owner>,
+    /// Staged for commits in doubt, in this life of the process.
+    kept: HashMap<TopicPartition, Vec<Staged>>,
     /// Whom the group knows.
     current: BTreeMap<TopicPartition, u64>,
     uploads: HashMap<(TopicPartition, FileId), Upload>,
@@ -204,6 +206,7 @@ impl Simulation {
             queue: BinaryHeap::new(),
             due: HashMap::new(),
             owners: BTreeMap::new(),
+            kept: HashMap::new(),
             current: BTreeMap::new(),
             uploads: HashMap::new(),
             committed: BTreeMap::new(),
@@ -623,10 +626,9 @@ impl Simulation {
                         let _ = block_on(self.world.store.discard(upload));
                     }
                 }
-                for staged in staged {
-                    let _ = block_on(self.world.store.discard_staged(&staged));
-                }
+                self.discard(&staged);
             }
+            Action::Keep(staged) => self.kept.entry(tp.clone()).or_default().extend(staged),
             Action::GetRecord { ticket, seq, key } => {
                 self.later(0, 50, Due::Get(number, ticket, seq, key));
             }
@@ -637,6 +639,8 @@ impl Simulation {
                 self.later(0, 50, Due::List(number, ticket, look));
             }
             Action::Claimed { epoch, hash, .. } => {
+                let kept = self.kept.remove(tp).unwrap_or_default();
+                self.discard(&kept);
                 let claimed = Claimed { partition: tp.clone(), epoch, hash };
                 self.later(200, 2_000, Due::Sweep(claimed));
             }

@@ -57,10 +57,10 @@ pub fn root(url: &SinkUrl) -> String {
     }
 }
 
-/// Creates the pipeline's `format` object, or checks it against the one that is there.
+/// Creates the pipeline's `format` object, or checks it against the one that is there; returns what is there.
 ///
 /// Errors: [`FORMAT`] and those of reading it.
-pub async fn admit(store: &Store, own: &Format) -> Result<(), Fault> {
+pub async fn admit(store: &Store, own: &Format) -> Result<Format, Fault> {
     let key = Format::key(&own.pipeline);
     let there = match store.get(&key).await? {
         Some(there) => Some(there),
@@ -77,7 +77,9 @@ pub async fn admit(store: &Store, own: &Format) -> Result<(), Fault> {
     let Some(there) = there else {
         return Err(Fault::new(&FORMAT, "`format` object: not there after it was written").at(key));
     };
-    Format::parse(&there).and_then(|there| there.admits(own)).map_err(|f| f.at(key))
+    let there = Format::parse(&there).map_err(|f| f.at(key.clone()))?;
+    there.admits(own).map_err(|f| f.at(key))?;
+    Ok(there)
 }
 
 /// The other pipelines whose state stands at the same place. Errors: the store's, and those of reading what they

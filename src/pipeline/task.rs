@@ -137,6 +137,8 @@ pub enum Action {
     Store(Output),
     /// Forget files that are being staged, and staged ones. No answer.
     Discard { files: Vec<FileId>, staged: Vec<Staged> },
+    /// Discard these once this Kafka partition is claimed again, by whichever task. No answer.
+    Keep(Vec<Staged>),
     /// Read a record of the chain; answer with [`Event::Record`]. Faults that pass are tried again.
     GetRecord { ticket: Ticket, seq: u64, key: String },
     /// Create a record of the chain, once, after this pause; answer with [`Event::Wrote`]. Where Kafka is the
@@ -640,7 +642,10 @@ impl Task {
     /// Drops the open interval and what a failure took back.
     fn discard(&mut self, back: TakenBack, out: &mut Vec<Action>) {
         self.intake.drop_rows();
-        let TakenBack { mut files, staged, .. } = back;
+        let TakenBack { mut files, staged, kept, .. } = back;
+        if !kept.is_empty() {
+            out.push(Action::Keep(kept));
+        }
         for file in &files {
             self.files.remove(file);
         }

@@ -100,9 +100,9 @@ pub struct Run<S> {
 impl<S> Run<S> {
     /// The world as a worker sees it; answers come back through its own channel.
     fn effects(&self, to_worker: Sender<ToWorker>) -> Effects {
-        let answer = move |tp, event| {
+        let answer = move |tp, asker, event| {
             // A worker that is gone needs no answer.
-            let _ = to_worker.send(ToWorker::Task(tp, event));
+            let _ = to_worker.send(ToWorker::Answer(tp, asker, event));
         };
         let (runtime, registry) = (self.runtime.clone(), self.registry.clone());
         Effects::new(runtime, registry, self.shared.clone(), Arc::new(answer))
@@ -316,11 +316,12 @@ impl<S: Source> Poller<S> {
             return;
         }
         self.ends_at_ms = now + ENDS_MS;
-        for tp in self.partitions.keys() {
-            if let Some(end) = self.source.end(tp) {
-                self.watch.ends_at(tp, end);
+        let watch = &self.watch;
+        self.source.ends(&mut |tp, end| {
+            if partitions.contains_key(tp) {
+                watch.ends_at(tp, end);
             }
-        }
+        });
     }
 
     fn event(&mut self, event: source::Event) {
@@ -588,7 +589,7 @@ impl<S: Source> Poller<S> {
             }
             Asks::Seek { offset, after_ms } => {
                 if let Some(troubles) = self.troubles.get_mut(&tp) {
-                    (troubles.past_end, troubles.unnamed) = (0, 0);
+                    (troubles.past_end, troubles.unnamed, troubles.no_topic_id) = (0, 0, 0);
                 }
                 // A later failure goes further back: only the last place counts.
                 self.seeks.retain(|(other, ..)| *other != tp);

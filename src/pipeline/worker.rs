@@ -14,7 +14,7 @@ use std::time::Duration;
 use crate::clock::System;
 use crate::commit::machine::Ticket;
 use crate::error::{Code, Fault, Kind};
-use crate::pipeline::effects::Effects;
+use crate::pipeline::effects::{Asker, Effects};
 use crate::pipeline::task::{Action, Assignment, Event, Settings, Task};
 use crate::pipeline::watch::Watch;
 use crate::position::{Offset, TopicPartition};
@@ -44,6 +44,8 @@ pub(super) enum ToWorker {
         assignment: Box<Assignment>,
     },
     Task(TopicPartition, Event),
+    /// An answer to a question of an assignment that may be over.
+    Answer(TopicPartition, Asker, Event),
     Remove(TopicPartition),
     /// Bytes one task may hold from now on.
     Share(usize),
@@ -124,6 +126,12 @@ impl Worker {
                 self.step(&partition, Event::Assigned(assignment));
             }
             ToWorker::Task(partition, event) => self.step(&partition, event),
+            ToWorker::Answer(partition, asker, event) => {
+                // What was asked before says nothing to a question of now. A file that is staged is discarded.
+                if asker.is_there() || matches!(event, Event::Staged(..)) {
+                    self.step(&partition, event);
+                }
+            }
             ToWorker::Remove(partition) => {
                 self.effects.end(&partition);
                 self.tasks.remove(&partition);
@@ -189,6 +197,7 @@ impl Worker {
             }
             Action::Store(output) => self.effects.store(tp, output),
             Action::Discard { files, staged } => self.effects.discard(tp, files, staged),
+            Action::Keep(staged) => self.effects.keep(tp, staged),
             Action::GetRecord { ticket, seq, key } => {
                 self.effects.get_record(partition, ticket, seq, key);
             }

@@ -153,6 +153,21 @@ impl Mock {
         done(unsafe { sys::rd_kafka_mock_broker_set_rtt(self.raw.as_ptr(), broker, ms) })
     }
 
+    /// Lets a broker name another place than its own, as where a proxy stands before it.
+    pub fn advertise(&self, broker: i32, host: &str, port: u16) -> Result<(), Fault> {
+        let host = topic(host)?;
+        // SAFETY: the name is copied.
+        unsafe {
+            sys::rd_kafka_mock_broker_set_host_port(
+                self.raw.as_ptr(),
+                broker,
+                host.as_ptr(),
+                port.into(),
+            );
+        }
+        Ok(())
+    }
+
     /// Moves a partition's leadership.
     pub fn lead(&self, name: &str, partition: i32, broker: i32) -> Result<(), Fault> {
         let topic = topic(name)?;

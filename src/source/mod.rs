@@ -138,6 +138,9 @@ pub trait Source {
     /// first fetch.
     fn end(&self, partition: &TopicPartition) -> Option<Offset>;
 
+    /// As [`Source::end`], of all that flow.
+    fn ends(&self, each: &mut dyn FnMut(&TopicPartition, Offset));
+
     /// Ids that the brokers gave these topics, in their order: another id under the same name is another
     /// topic. `None` where there is none. Blocks for at most a few seconds.
     fn topic_ids(&mut self, topics: &[Arc<str>]) -> Result<Vec<Option<String>>, Fault>;

@@ -15,6 +15,7 @@ mod check;
 mod cli;
 mod connect;
 mod connect_s3;
+mod damage;
 mod decode;
 mod evolution;
 mod evolve;

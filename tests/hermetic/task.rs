@@ -6,7 +6,7 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use bytes::Bytes;
-use forebay::clock::Now;
+use forebay::clock::{Now, System};
 use forebay::commit::machine::Ticket;
 use forebay::config::{self, Config};
 use forebay::error::{Code, Fault, Kind};
@@ -197,7 +197,7 @@ fn question_of_an_assignment_that_is_over_is_not_answered() {
     let registry = Arc::new(registry::Client::new(&config).unwrap());
     let (sender, answers) = channel();
     let sender = std::sync::Mutex::new(sender);
-    let answer = Arc::new(move |_, event| sender.lock().unwrap().send(event).unwrap());
+    let answer = Arc::new(move |_, _, event| sender.lock().unwrap().send(event).unwrap());
     let mut effects = Effects::new(runtime.handle().clone(), Some(registry), shared, answer);
     let tp = TopicPartition::new("rows", 0);
     let ask = |effects: &Effects, id, after_ms| {
@@ -215,6 +215,39 @@ fn question_of_an_assignment_that_is_over_is_not_answered() {
     assert!(matches!(second, Event::Schema(SchemaRef::Id(3), Err(_))), "{second:?}");
 }
 
+/// What is staged for a commit in doubt may be what a record names. After a later claim it is published, or nobody's.
+#[test]
+fn files_of_a_commit_in_doubt_are_kept_until_the_next_claim() {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let memory = Memory::new(1, 1 << 20, Chance::default());
+    let store = Store::memory(memory.clone());
+    let staged = runtime.block_on(async {
+        let upload = store.begin("rows/k.parquet").await.unwrap();
+        store.finish(upload, Bytes::from_static(&[7; 100])).await.unwrap()
+    });
+    let shared = Arc::new(Shared::new(store));
+    let (first, mut second) = {
+        let new = || {
+            let answer = Arc::new(|_, _, _| ());
+            Effects::new(runtime.handle().clone(), None, shared.clone(), answer)
+        };
+        (new(), new())
+    };
+    let (tp, other) = (TopicPartition::new("rows", 0), TopicPartition::new("rows", 1));
+    first.keep(&tp, vec![staged]);
+    // The next assignment may be another worker's.
+    second.claimed(other, 2, "hash".to_owned());
+    let clock = System::new();
+    clock.block(Duration::from_millis(50));
+    assert_eq!(memory.uploads().len(), 1);
+    second.claimed(tp, 2, "hash".to_owned());
+    while !memory.uploads().is_empty() {
+        assert!(clock.now().mono_ms < 30_000);
+        clock.block(Duration::from_millis(5));
+    }
+}
+
 #[test]
 fn bytes_for_an_upload_that_failed_do_not_count_for_ever() {
     let runtime =
@@ -225,7 +258,7 @@ fn bytes_for_an_upload_that_failed_do_not_count_for_ever() {
         Arc::new(registry::Client::new(&config("interval: 1h").pipeline.registry).unwrap());
     let (sender, answers) = channel();
     let sender = std::sync::Mutex::new(sender);
-    let answer = Arc::new(move |_, event| sender.lock().unwrap().send(event).unwrap());
+    let answer = Arc::new(move |_, _, event| sender.lock().unwrap().send(event).unwrap());
     let mut effects =
         Effects::new(runtime.handle().clone(), Some(registry), shared.clone(), answer);
     let tp = TopicPartition::new("rows", 0);

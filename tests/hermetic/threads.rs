@@ -176,6 +176,10 @@ impl Source for Scripted {
         self.0.lock().unwrap().ends.get(partition).copied()
     }
 
+    fn ends(&self, each: &mut dyn FnMut(&TopicPartition, Offset)) {
+        self.0.lock().unwrap().ends.iter().for_each(|(tp, end)| each(tp, *end));
+    }
+
     fn topic_ids(&mut self, topics: &[Arc<str>]) -> Result<Vec<Option<String>>, Fault> {
         Ok(vec![None; topics.len()])
     }
@@ -581,8 +585,31 @@ fn partition_whose_claim_kafka_did_not_answer_is_claimed_again_soon() {
     rig.until("three refusals", |s| s.refused >= 3);
     rig.script().refuse_commits = false;
     rig.until("a commit", |s| s.committed.get(&tp(0)) == Some(&30));
+    // Where Kafka decides, files are published after it has the offset.
+    rig.until("files", |_| !rig.rows().is_empty());
     assert_eq!(rig.rows(), (0..30).collect::<Vec<_>>());
     assert!(rig.leave().stopped.is_empty());
+}
+
+/// Brokers between two controllers name no topic's id.
+#[test]
+fn topic_without_an_id_for_a_moment_is_no_topic_of_old_brokers() {
+    let rig = Rig::with(&[30], "interval: 1h, rows: 30, authority: kafka");
+    {
+        let mut script = rig.script();
+        script.texts = Some(BTreeMap::new());
+        script.events.push_back(Event::Assigned(vec![tp(0)]));
+    }
+    rig.until("two questions", |s| s.starts_asked >= 2);
+    rig.script().topic_id = Some("an-id-of-the-topic-0000".to_owned());
+    rig.until("a commit", |s| s.committed.get(&tp(0)) == Some(&30));
+    assert!(rig.leave().stopped.is_empty());
+    let old = Rig::with(&[30], "interval: 1h, rows: 30, authority: kafka");
+    old.happens(Event::Assigned(vec![tp(0)]));
+    old.until("all questions", |s| s.starts_asked >= 5);
+    let polls = old.script().polls;
+    old.until("a while", |s| s.polls > polls + 100);
+    assert_eq!(old.leave().stopped.len(), 1);
 }
 
 #[test]

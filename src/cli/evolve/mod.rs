@@ -101,7 +101,8 @@ pub struct Args {
     /// Write beside the files of each mode, as `expected.jsonl`, what every cell of every row must hold, for other readers of the files
     #[arg(long, requires = "dir")]
     pub expected: bool,
-    /// Use the configuration's brokers, registry and sink, under names of its own
+    /// Use the configuration's brokers, registry and sink. Topics, subjects and the folder that a run makes there begin with `evolve-` and a
+    /// number of its own, and stay: delete them when you have looked
     #[arg(long, requires = "config")]
     pub real: bool,
     /// Real brokers, `host:port,…`

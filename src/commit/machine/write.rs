@@ -185,7 +185,7 @@ impl Machine {
             && let Some(at) = pending.sealed.files.iter().position(|(id, _)| *id == file)
         {
             let (_, about) = pending.sealed.files.remove(at);
-            return TakenBack { offset: about.first, files: vec![file], staged: Vec::new() };
+            return TakenBack { offset: about.first, files: vec![file], ..TakenBack::default() };
         }
         self.take_back(bad.unwrap_or(self.pending.len()))
     }
@@ -193,8 +193,10 @@ impl Machine {
     /// Everything that is neither being recorded nor published is taken back; what is, cannot be called back:
     /// its record may be there.
     pub fn abandon(&mut self) -> TakenBack {
-        let under_way = self.pending.front().is_some_and(|p| p.state != State::Staging);
-        self.take_back(usize::from(under_way))
+        let under_way = self.pending.front().filter(|p| p.state != State::Staging);
+        let kept = under_way.map(|p| p.staged.iter().map(|(_, s)| s.clone()).collect());
+        let from = usize::from(kept.is_some());
+        TakenBack { kept: kept.unwrap_or_default(), ..self.take_back(from) }
     }
 
     pub(super) fn take_back(&mut self, from: usize) -> TakenBack {

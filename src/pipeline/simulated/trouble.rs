@@ -1,10 +1,12 @@
 //! What goes wrong in a simulated run, and how often.
 
+use futures::executor::block_on;
+
 use crate::commit::record::STATE;
 use crate::config::Authority;
 use crate::pipeline::task::Event;
 use crate::position::TopicPartition;
-use crate::store::Chance;
+use crate::store::{Chance, Staged};
 
 use super::{Due, OWNERS_MAX, Simulation};
 
@@ -125,6 +127,7 @@ impl Simulation {
             self.last_words();
         }
         self.owners.retain(|number, _| others_live && !current.contains(number));
+        self.kept.clear();
         let mut all: Vec<u64> = self.due.keys().copied().collect();
         all.sort_unstable();
         for seq in all {
@@ -203,6 +206,12 @@ impl Simulation {
         // Beyond the session timeout the group gives its Kafka partition to another one.
         if until > self.now_ms + 10_000 {
             self.second_owner(&tp);
+        }
+    }
+
+    pub(super) fn discard(&self, staged: &[Staged]) {
+        for staged in staged {
+            let _ = block_on(self.world.store.discard_staged(staged));
         }
     }
 

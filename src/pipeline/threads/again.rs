@@ -5,7 +5,7 @@
 //! Bounded by: the Kafka partitions that the group gave.
 
 use super::{AGAIN_MS, ENDS_ASKED, Poller, State};
-use crate::commit::{AUTHORITY_LOST, TRUNCATED};
+use crate::commit::{AUTHORITY_LOST, TOO_OLD, TRUNCATED};
 use crate::error::Fault;
 use crate::pipeline::task::Event;
 use crate::position::TopicPartition;
@@ -22,6 +22,8 @@ pub(super) struct Troubles {
     pub(super) past_end: u32,
     /// Kafka named no record of its chain.
     pub(super) unnamed: u32,
+    /// The brokers gave its topic no id, where Kafka decides.
+    pub(super) no_topic_id: u32,
     /// Its log did not have the position, without a record in between.
     pub(super) lost: u32,
     /// Others claimed it, without a commit here in between.
@@ -105,15 +107,15 @@ impl<S: Source> Poller<S> {
     }
 
     /// Kafka was asked before the records were read, and an owner that the group has given up, or that it has
-    /// preferred, may have committed in between: it is asked again. False when that was done often enough.
+    /// preferred, may have committed in between; and brokers between two controllers name no topic's id. It is asked
+    /// again. False when that was done often enough.
     pub(super) fn asks_end_again(&mut self, tp: &TopicPartition, fault: &Fault) -> bool {
-        if *fault.code != TRUNCATED && *fault.code != AUTHORITY_LOST {
-            return false;
-        }
         let troubles = self.troubles.entry(tp.clone()).or_default();
-        let asked = match *fault.code == TRUNCATED {
-            true => &mut troubles.past_end,
-            false => &mut troubles.unnamed,
+        let asked = match fault.code {
+            code if *code == TRUNCATED => &mut troubles.past_end,
+            code if *code == AUTHORITY_LOST => &mut troubles.unnamed,
+            code if *code == TOO_OLD => &mut troubles.no_topic_id,
+            _ => return false,
         };
         *asked += 1;
         let again = *asked < ENDS_ASKED;

@@ -363,6 +363,23 @@ impl KafkaSource {
         }
     }
 
+    /// End of the log as last seen with a fetch.
+    fn end_of(&self, lane: &Lane) -> Option<Offset> {
+        let client = self.client.as_ref()?;
+        let (mut low, mut high) = (-1, -1);
+        // SAFETY: copies two cached numbers of a live client; no IO.
+        let err = unsafe {
+            sys::rd_kafka_get_watermark_offsets(
+                client.client().native_ptr(),
+                lane.topic.as_ptr(),
+                lane.partition.partition,
+                &mut low,
+                &mut high,
+            )
+        };
+        (err == RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0).then_some(high)
+    }
+
     fn answer(
         &self,
         call: impl FnOnce(&BaseConsumer<Context>) -> Result<(), KafkaError>,
@@ -462,20 +479,15 @@ impl Source for KafkaSource {
     }
 
     fn end(&self, partition: &TopicPartition) -> Option<Offset> {
-        let client = self.client.as_ref()?;
-        let lane = self.lanes.iter().find(|lane| lane.partition == *partition)?;
-        let (mut low, mut high) = (-1, -1);
-        // SAFETY: copies two cached numbers of a live client; no IO.
-        let err = unsafe {
-            sys::rd_kafka_get_watermark_offsets(
-                client.client().native_ptr(),
-                lane.topic.as_ptr(),
-                partition.partition,
-                &mut low,
-                &mut high,
-            )
-        };
-        (err == RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0).then_some(high)
+        self.end_of(self.lanes.iter().find(|lane| lane.partition == *partition)?)
+    }
+
+    fn ends(&self, each: &mut dyn FnMut(&TopicPartition, Offset)) {
+        for lane in &self.lanes {
+            if let Some(end) = self.end_of(lane) {
+                each(&lane.partition, end);
+            }
+        }
     }
 
     fn topic_ids(&mut self, topics: &[Arc<str>]) -> Result<Vec<Option<String>>, Fault> {
