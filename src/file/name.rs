@@ -83,6 +83,11 @@ pub fn parse(name: &str) -> Option<Native<'_>> {
     })
 }
 
+/// Whether the file with this key is of the chain with this hash.
+pub fn is_of(key: &str, hash: &str) -> bool {
+    parse(key.rsplit('/').next().unwrap_or(key)).is_some_and(|parts| parts.hash == hash)
+}
+
 /// A topic as part of a name: Kafka's own letters stand, a leading `.` or `_` (readers hide such
 /// files) and all others become `%XX`; a long one keeps its beginning and a hash, after a `~`.
 fn escape(topic: &str) -> String {

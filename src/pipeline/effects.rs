@@ -21,6 +21,7 @@ use crate::commit::record::{self, Record, Topic};
 use crate::config::Authority;
 use crate::crash::{self, Point};
 use crate::error::{Fault, Kind};
+use crate::file::name;
 use crate::pipeline::lanes::Output;
 use crate::pipeline::task::{Event, Look, TopicAt};
 use crate::position::TopicPartition;
@@ -289,7 +290,14 @@ impl Effects {
     pub fn claimed(&mut self, partition: TopicPartition, epoch: u64, hash: String) {
         let kept = {
             let mut kept = self.shared.kept.lock().unwrap_or_else(PoisonError::into_inner);
-            kept.remove(&partition).unwrap_or_default()
+            let of_any = kept.remove(&partition).unwrap_or_default();
+            // Not those of another chain, which the topic had before it was made anew.
+            let (own, others): (Vec<_>, Vec<_>) =
+                of_any.into_iter().partition(|s| name::is_of(&s.key, &hash));
+            if !others.is_empty() {
+                kept.insert(partition.clone(), others);
+            }
+            own
         };
         // The claim has the place that their record wanted, or one after it: they are published, or never will be.
         self.discard(&partition, Vec::new(), kept);
@@ -571,8 +579,9 @@ async fn take_step(
     }
 }
 
-/// Publishes one file: transient faults are tried again until they pass; `None` if nobody waits for it any more.
-/// Who went on after that may have published it, and a file that was moved since must not come back.
+/// Publishes one file: transient faults are tried again until they pass, also if nobody waits for it any more: a chain
+/// whose topic was made anew has no other to do it. `None` where the store brings files back and nobody waits: who went
+/// on may have published it, and a file that was moved since must not come back.
 async fn publish_one(
     shared: &Shared,
     asker: &Asker,
@@ -592,7 +601,7 @@ async fn publish_one(
             crash::under_way(Point::PublishSent, publishing).await
         };
         match result {
-            Err(_) if !asker.is_there() => return None,
+            Err(_) if shared.revives && !asker.is_there() => return None,
             Err(fault) if passes(&fault) => {
                 tracing::warn!(key = staged.key, tries, "publishing is tried again: {fault}");
                 clock::sleep(clock::backoff(PUBLISH_PAUSE.0, PUBLISH_PAUSE.1, tries)).await;

@@ -21,6 +21,7 @@ use crate::commit::machine::{self, FileId, Ticket};
 use crate::commit::record::{Point, Record, chain_folder};
 use crate::config::Authority;
 use crate::error::{Code, Fault, Kind};
+use crate::file::name;
 use crate::flaw::{Flaw, planted};
 use crate::pipeline::effects;
 use crate::pipeline::lanes::Output;
@@ -640,7 +641,10 @@ impl Simulation {
             }
             Action::Claimed { epoch, hash, .. } => {
                 let kept = self.kept.remove(tp).unwrap_or_default();
-                self.discard(&kept);
+                let (own, others): (Vec<_>, Vec<_>) =
+                    kept.into_iter().partition(|s| name::is_of(&s.key, &hash));
+                self.kept.insert(tp.clone(), others);
+                self.discard(&own);
                 let claimed = Claimed { partition: tp.clone(), epoch, hash };
                 self.later(200, 2_000, Due::Sweep(claimed));
             }

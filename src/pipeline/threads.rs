@@ -174,7 +174,6 @@ pub fn run<S: Source>(run: Run<S>) -> Ended {
         seeks: Vec::new(),
         troubles: HashMap::new(),
         goes_around_lost: run.settings.policy.skip_lost || run.settings.policy.reset_truncated,
-        sealing: HashMap::new(),
         interval_ms: run.settings.commit.age_max().as_millis() as u64,
         revoking: Vec::new(),
         unresolved: Vec::new(),
@@ -240,8 +239,6 @@ struct Poller<S> {
     troubles: HashMap<TopicPartition, Troubles>,
     /// The configuration says how to go on where the log does not have the position.
     goes_around_lost: bool,
-    /// Kafka partitions that stopped and are claimed anew once what they have is committed; since when, and why.
-    sealing: HashMap<TopicPartition, (u64, Fault)>,
     /// From one commit to the next.
     interval_ms: u64,
     /// Partitions that the group wants back, by request, and when the request came.
@@ -270,7 +267,6 @@ impl<S: Source> Poller<S> {
             self.resolve_again();
             self.recheck_topics();
             self.release_revoked();
-            self.seal_no_longer();
             if self.is_over() {
                 return;
             }
@@ -356,12 +352,11 @@ impl<S: Source> Poller<S> {
                 self.to_task(&tp, Event::Records(batch));
             }
             source::Event::Stopped(tp, fault) => {
-                if self.goes_around(&tp, &fault) {
-                    self.seal_and_start_anew(tp, fault);
-                    return;
-                }
+                // Whether the log's start passed it or its end fell behind it, nobody knows yet: rows in hand may be of
+                // a log that is no more.
+                let again = self.goes_around(&tp, &fault) || passes(&fault);
                 self.to_task(&tp, Event::Drop);
-                if passes(&fault) {
+                if again {
                     self.start_anew(tp, &fault);
                 } else {
                     self.stopped(tp, fault);
@@ -561,7 +556,6 @@ impl<S: Source> Poller<S> {
             self.commits.retain(|c| c.partition != *tp);
             self.committing.iter_mut().for_each(|(_, sent)| sent.retain(|c| c.partition != *tp));
             self.seeks.retain(|(p, ..)| p != tp);
-            self.sealing.remove(tp);
             self.watch.revoked(tp);
         }
         self.deal_memory();
@@ -601,12 +595,7 @@ impl<S: Source> Poller<S> {
                 }
             }
             Asks::Finished if partition.state == State::Stopped => {}
-            Asks::Finished => {
-                partition.state = State::Finished;
-                if let Some((_, fault)) = self.sealing.remove(&tp) {
-                    self.start_anew(tp, &fault);
-                }
-            }
+            Asks::Finished => partition.state = State::Finished,
             Asks::Stopped(fault) if *fault.code == UNDECIDED => self.undecided(tp, &fault),
             Asks::Stopped(fault) if fault.code.kind == Kind::Fenced => self.fenced(tp, &fault),
             Asks::Stopped(fault) if self.asks_end_again(&tp, &fault) => {}

@@ -20,6 +20,8 @@ use forebay::store::Verb;
 pub enum Trouble {
     /// Refused with this status and code; nothing happens.
     Status(u16, &'static str),
+    /// Refused with this status and no body.
+    Bare(u16),
     /// Applied, and the connection breaks.
     Lost,
     /// Not applied; status 200 and an error in the body.
@@ -205,6 +207,9 @@ async fn handle(State(double): State<Double>, request: Request) -> Response {
     let trouble = inner.trouble(verb);
     match trouble {
         Some(Trouble::Status(status, code)) => return error(status, code),
+        Some(Trouble::Bare(status)) => {
+            return StatusCode::from_u16(status).unwrap().into_response();
+        }
         Some(Trouble::ErrorIn200(code)) => {
             return (StatusCode::OK, error_body(code)).into_response();
         }

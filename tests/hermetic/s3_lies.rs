@@ -141,6 +141,7 @@ fn table() -> Vec<(Trouble, Verdict)> {
         (ErrorIn200("SlowDown"), Again),
         // Not the store's: something before it that has nobody to pass a request to.
         (Status(404, ""), Again),
+        (Bare(404), Again),
         (Truncated, Again),
         (Empty, Again),
         (Lost, Again),
@@ -157,14 +158,14 @@ fn verdict(verb: Verb, lie: Trouble, usual: Verdict) -> Option<Verdict> {
         // Applied: what is sent again finds itself there, and the chain reads it back.
         (Verb::Put, Lost | AppliedCut | Truncated | Empty) => Some(ReadBack),
         // A HEAD has no body: its status is all that is said. What a GET then does not say is gone.
-        (Verb::Head, Status(404, _)) => None,
+        (Verb::Head, Status(404, _) | Bare(404)) => None,
         (Verb::Head, Status(400 | 403, _)) => Some(Again),
         (Verb::Head, ErrorIn200(_) | Truncated | Empty) => None,
         // Amazon tells errors in good statuses for completions only; whose answer is nothing but a status
         // has nothing to tell them by, and of what these do nothing is needed.
         (Verb::Abort | Verb::Delete, ErrorIn200(_) | Truncated | Empty) => None,
         // What is not there need not be given up, and is what was asked.
-        (Verb::Abort | Verb::Delete, Status(404, "")) => None,
+        (Verb::Abort | Verb::Delete, Status(404, "") | Bare(404)) => None,
         // A body of any kind is what was asked for; the chain refuses it as a record.
         (Verb::Get, ErrorIn200(_) | Truncated | Empty) => None,
         _ => Some(usual),

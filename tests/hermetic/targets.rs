@@ -222,6 +222,25 @@ fn latest_does_not_go_back_to_a_version_before_the_newest_seen() {
 }
 
 /// The second message of the file, under the strategy by which each message has a subject of its own.
+/// The way out of a pause: the version that does not fit is deleted.
+#[test]
+fn pause_ends_when_the_version_that_does_not_fit_is_gone() {
+    let (old, new) = (protobuf(1, "int32 a = 1;"), protobuf(2, "string a = 1;"));
+    for mode in ["latest", "superset"] {
+        let mut run = Run::new(&format!("mode: {mode}, on_incompatible: pause"));
+        run.send(&old, 0, &[8, 7]);
+        let versions: &[_] = if mode == "latest" { &[&new] } else { &[&old, &new] };
+        run.answer("R", Ok(history(versions)));
+        assert!(run.waits_for("R"), "{mode}");
+        run.later(20_000);
+        run.answer("R", Ok(history(&[&old])));
+        assert!(!run.waits_for("R"), "{mode}");
+        let files = run.finish();
+        assert_eq!(files.len(), 1, "{mode}");
+        assert_eq!(ints(&files[0].3, "a"), [Some(7)], "{mode}");
+    }
+}
+
 #[test]
 fn subject_that_the_registry_does_not_have_holds_records_for_the_grace_alone() {
     let schema = protobuf(1, "int32 a = 1;");

@@ -215,15 +215,17 @@ fn question_of_an_assignment_that_is_over_is_not_answered() {
     assert!(matches!(second, Event::Schema(SchemaRef::Id(3), Err(_))), "{second:?}");
 }
 
-/// What is staged for a commit in doubt may be what a record names. After a later claim it is published, or nobody's.
+/// What is staged for a commit in doubt may be what a record names. After a later claim of the same chain it is published,
+/// or nobody's; the chain of a topic that was made anew says nothing of that of the topic of before.
 #[test]
 fn files_of_a_commit_in_doubt_are_kept_until_the_next_claim() {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let memory = Memory::new(1, 1 << 20, Chance::default());
     let store = Store::memory(memory.clone());
+    let key = "rows/rows+0+00000000000000000100+0000000000001-0badcafe.parquet";
     let staged = runtime.block_on(async {
-        let upload = store.begin("rows/k.parquet").await.unwrap();
+        let upload = store.begin(key).await.unwrap();
         store.finish(upload, Bytes::from_static(&[7; 100])).await.unwrap()
     });
     let shared = Arc::new(Shared::new(store));
@@ -237,11 +239,12 @@ fn files_of_a_commit_in_doubt_are_kept_until_the_next_claim() {
     let (tp, other) = (TopicPartition::new("rows", 0), TopicPartition::new("rows", 1));
     first.keep(&tp, vec![staged]);
     // The next assignment may be another worker's.
-    second.claimed(other, 2, "hash".to_owned());
+    second.claimed(other, 2, "0badcafe".to_owned());
+    second.claimed(tp.clone(), 1, "00facade".to_owned());
     let clock = System::new();
     clock.block(Duration::from_millis(50));
     assert_eq!(memory.uploads().len(), 1);
-    second.claimed(tp, 2, "hash".to_owned());
+    second.claimed(tp, 2, "0badcafe".to_owned());
     while !memory.uploads().is_empty() {
         assert!(clock.now().mono_ms < 30_000);
         clock.block(Duration::from_millis(5));

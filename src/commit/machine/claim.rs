@@ -215,9 +215,9 @@ impl Machine {
         let Some((_, text)) = self.assigned.committed.as_ref() else { return false };
         match self.authority {
             Authority::Store => Hint::parse(text).is_some_and(|hint| hint.seq >= record.seq),
-            Authority::Kafka => {
-                Point::parse(text).is_some_and(|point| point.seq == record.seq && point.published)
-            }
+            Authority::Kafka => Point::parse(text).is_some_and(|point| {
+                point.published && point.seq == record.seq && point.id == record.id
+            }),
         }
     }
 

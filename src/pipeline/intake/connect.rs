@@ -51,6 +51,11 @@ impl Connected {
         self.messages.clear();
     }
 
+    /// Files that were begun while the registry had no versions are compared with nothing.
+    pub(super) fn forget_versionless(&mut self) {
+        self.begun.retain(|_, message| message.declared.version.is_some());
+    }
+
     /// Where plans stand is no more.
     pub(super) fn forget_plans(&mut self) {
         self.plans.clear();

@@ -319,8 +319,9 @@ impl Intake {
         (known.unknown_ms, known.unknown_at_ms) = (0, None);
         let newest = |history: &History| history.versions.last().map_or(0, |v| v.version);
         let history = match &known.history {
-            Some(before) => before.then(&found, want),
-            None => found.clone(),
+            // Who waits for another version takes the one that there is: the one that does not fit may be deleted.
+            Some(before) if !known.unfit => before.then(&found, want),
+            _ => found.clone(),
         };
         let behind = Some(newest(&found)).filter(|found| *found < newest(&history));
         if let Some(found) = behind.filter(|_| behind != known.behind) {
@@ -351,11 +352,15 @@ impl Intake {
             newest(&history)
         );
         known.unfit = false;
-        let had = known.refused.take().is_some() || known.history.is_some();
+        let was_refused = known.refused.take().is_some();
+        let had = was_refused || known.history.is_some();
         self.counted.switches += u64::from(had);
         known.others.retain(|id, _| !history.has(*id));
         known.history = Some(history);
         known.merged.clear();
+        if was_refused {
+            self.connected.forget_versionless();
+        }
         self.forget_plans();
         None
     }

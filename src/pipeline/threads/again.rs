@@ -4,10 +4,9 @@
 //! Does not own: fences (`fences`), what the next claim does (`task`).
 //! Bounded by: the Kafka partitions that the group gave.
 
-use super::{AGAIN_MS, ENDS_ASKED, Poller, State};
+use super::{AGAIN_MS, ENDS_ASKED, Poller};
 use crate::commit::{AUTHORITY_LOST, TOO_OLD, TRUNCATED};
 use crate::error::Fault;
-use crate::pipeline::task::Event;
 use crate::position::TopicPartition;
 use crate::source::Source;
 use crate::source::codes::POSITION_RANGE;
@@ -51,30 +50,6 @@ impl<S: Source> Poller<S> {
         let lost = &mut self.troubles.entry(tp.clone()).or_default().lost;
         *lost += 1;
         *lost < ENDS_ASKED
-    }
-
-    /// It is read no more. What it has is committed first: only what it has not read is lost.
-    pub(super) fn seal_and_start_anew(&mut self, tp: TopicPartition, fault: Fault) {
-        let flows = self.partitions.get(&tp).is_some_and(|p| p.state == State::Flowing);
-        if flows {
-            self.finish(&tp);
-            self.sealing.insert(tp, (self.clock.now().mono_ms, fault));
-        }
-    }
-
-    /// Claims those anew whose rows could not be committed in the time that there is to leave.
-    pub(super) fn seal_no_longer(&mut self) {
-        let (now, timeout) = (self.clock.now().mono_ms, self.shutdown_timeout_ms);
-        let late = |(_, (since, _)): &(&TopicPartition, &(u64, Fault))| {
-            now.saturating_sub(*since) > timeout
-        };
-        let late: Vec<_> = self.sealing.iter().filter(late).map(|(tp, _)| tp.clone()).collect();
-        for tp in late {
-            self.to_task(&tp, Event::Drop);
-            if let Some((_, fault)) = self.sealing.remove(&tp) {
-                self.start_anew(tp, &fault);
-            }
-        }
     }
 
     /// Whether Kafka has the offset that decides a commit is not known. It says so when it is asked: soon, and

@@ -225,13 +225,24 @@ fn by_leader(
     }
     let mut answers = Answers::new();
     for partitions in led.values() {
-        match ask_offsets(client, partitions, what, 0) {
-            Ok(answer) => answers.extend(answer),
-            Err(e) => {
-                let fault = unasked(client, &e);
-                let refused = partitions.iter().map(|p| (p.clone(), Err(fault.clone())));
-                answers.extend(refused);
+        let said = match ask_offsets(client, partitions, what, 0) {
+            Ok(answer) => {
+                answers.extend(answer);
+                continue;
             }
+            Err(e) => e,
+        };
+        // What a broker says of one is not true of its others; a silent one is asked no more often than this.
+        let alone = is_said(&said) && partitions.len() > 1;
+        for one in partitions.chunks(1) {
+            let answer = match alone {
+                true => ask_offsets(client, one, what, 0),
+                false => Err(said.clone()),
+            };
+            answers.extend(answer.unwrap_or_else(|e| {
+                let fault = unasked(client, &e);
+                one.iter().map(|p| (p.clone(), Err(fault.clone()))).collect()
+            }));
         }
     }
     Ok(answers)

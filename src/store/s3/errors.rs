@@ -15,6 +15,8 @@ const QUOTE_MAX: usize = 400;
 
 /// Said in place of a code.
 const WITHOUT: &str = "without a code";
+/// What the client makes of a 404 without a body, whatever was asked for. S3 says `NoSuchKey` where it can.
+const BODILESS: &str = "404 NotFound";
 
 /// Said before what is no answer of S3's form.
 const NOT_UNDERSTOOD: &str = "answer not understood";
@@ -57,7 +59,9 @@ impl Failure {
     }
 
     fn is_codeless(&self) -> bool {
-        self.said.contains(WITHOUT) || self.said.starts_with(NOT_UNDERSTOOD)
+        self.said.contains(WITHOUT)
+            || self.said.starts_with(NOT_UNDERSTOOD)
+            || self.said.starts_with(BODILESS)
     }
 
     /// As the answer to this request. A 404 that names no code is not the store's: a proxy before it that has no place
