@@ -417,7 +417,7 @@ fn zombies(stack: &Stack, store: Store) {
         "file_staged:2",
         "claim_there:1",
         "before_upload:1",
-        "upload_created:12", // the first ones are the probe's, before there is anything to lose
+        "upload_created:40", // the first ones are the probe's, before there is anything to lose
         "claim_unsent:1",
         "claim_sent:1",
         "record_sent:2",
