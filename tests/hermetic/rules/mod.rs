@@ -220,7 +220,8 @@ Columns that the target does not have are left out, counted by name (`forebay_dr
 Which versions count:
 
 - `latest`: the newest that can be used; one that does not compile is named in the log. A target does not go back: an answer of the registry with an
-  older newest version (a replica that lags, a version that was deleted) changes nothing until the next start, and the log says so.
+  older newest version (a replica that lags, a version that was deleted) changes nothing until the next start, and the log says so; where records
+  wait (`pause`), it is taken.
 - `superset`: all that can be used, those that were deleted while the pipeline ran, and the schemas of writers that no version names (deleted before,
   or registered elsewhere): no value of a writer is dropped. Text and JSON text share no column: `x` is one thing in the one and none in the other.
 - A subject that the registry does not have, or without a version that can be used, is asked for again for `registry.unknown_id_grace`; then its
